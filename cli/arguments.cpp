@@ -1,0 +1,165 @@
+#include "cli/arguments.h"
+
+#include <algorithm>
+#include <boost/program_options/cmdline.hpp>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <boost/program_options/value_semantic.hpp>
+#include <charconv>
+#include <cmath>
+#include <iostream>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace hqtrack {
+namespace po = boost::program_options;
+namespace {
+
+// Letters to insert, delete or replace to make one word of the other.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::vector<std::string> long_names(const po::options_description& options) {
+  std::vector<std::string> names;
+  for (const auto& option : options.options()) {
+    if (option->long_name() != "arguments") names.push_back("--" + option->long_name());
+  }
+  return names;
+}
+
+// Boost gives names with and without dashes.
+std::string with_dashes(const std::string& name) {
+  if (name.starts_with("-")) return name;
+  return (name.size() == 1 ? "-" : "--") + name;
+}
+
+po::variables_map parse(std::span<const std::string> args, const po::options_description& options) {
+  po::positional_options_description positional;
+  positional.add("arguments", -1);
+  const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(std::vector<std::string>(args.begin(), args.end()))
+                  .options(options)
+                  .positional(positional)
+                  .style(style)
+                  .run(),
+              values);
+    po::notify(values);
+  } catch (const po::unknown_option& e) {
+    const std::string name = with_dashes(e.get_option_name());
+    const std::string near = nearest(name, long_names(options));
+    throw UsageError(name + ": unknown option" +
+                     (near.empty() ? "; see --help" : "; did you mean " + near + "?"));
+  } catch (const po::multiple_occurrences& e) {
+    throw UsageError(with_dashes(e.get_option_name()) + ": expected once, found several times");
+  } catch (const po::invalid_command_line_syntax& e) {
+    const std::string name = with_dashes(e.get_option_name());
+    throw UsageError(name + (e.kind() == po::invalid_syntax::extra_parameter
+                                 ? ": expected no value, found one"
+                                 : ": expected a value, found none"));
+  } catch (const po::error& e) {
+    throw UsageError(e.what());
+  }
+  return values;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string CommandLine::text(const std::string& option, const std::string& otherwise) const {
+  return has(option) ? options[option].as<std::string>() : otherwise;
+}
+
+std::vector<std::string> CommandLine::texts(const std::string& option) const {
+  return has(option) ? options[option].as<std::vector<std::string>>() : std::vector<std::string>{};
+}
+
+std::optional<CommandLine> parse_command_line(std::span<const std::string> args, std::string_view help,
+                                              const po::options_description& options,
+                                              const std::vector<std::string>& names, size_t min_positional) {
+  po::options_description all;
+  all.add(options).add_options()("help,h", "")("arguments", po::value<std::vector<std::string>>());
+  CommandLine line{.options = parse(args, all), .positional = {}};
+  if (line.has("help")) {
+    std::cout << help;
+    return std::nullopt;
+  }
+  line.positional = line.texts("arguments");
+  if (line.positional.size() < min_positional) {
+    throw UsageError(names[line.positional.size()] + ": expected, found none; see --help");
+  }
+  if (line.positional.size() > names.size()) {
+    throw UsageError("'" + line.positional[names.size()] + "': unexpected argument; see --help");
+  }
+  return line;
+}
+
+int64_t parse_time_us(const std::string& option, const std::string& text) {
+  const auto fail = [&] {
+    throw UsageError(option + ": expected seconds or [HH:]MM:SS.mmm, found '" + text + "'");
+  };
+  double seconds = 0;
+  size_t begin = 0, num_parts = 0;
+  while (true) {
+    const size_t colon = text.find(':', begin);
+    const bool is_last = colon == std::string::npos;
+    const std::string part = text.substr(begin, is_last ? colon : colon - begin);
+    const std::optional<double> value = parse_number(part);
+    const bool is_whole = part.find('.') == std::string::npos;
+    // After a colon there are 60 of each; before one there are no fractions.
+    if (!value || std::signbit(*value) || (num_parts > 0 && *value >= 60) || (!is_last && !is_whole)) fail();
+    seconds = seconds * 60 + *value;
+    ++num_parts;
+    if (is_last) break;
+    begin = colon + 1;
+  }
+  if (num_parts > 3 || seconds > 1e9) fail();
+  return static_cast<int64_t>(std::llround(seconds * 1e6));
+}
+
+int64_t parse_integer(const std::string& option, const std::string& text, int64_t low, int64_t high) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    throw UsageError(option + ": expected a whole number from " + std::to_string(low) + " to " +
+                     std::to_string(high) + ", found '" + text + "'");
+  }
+  return value;
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = std::min<size_t>(3, word.size() / 2) + 1;
+  for (const std::string& candidate : candidates) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,169 @@
+#include "cli/eval.h"
+
+#include <ATen/Parallel.h>
+
+#include <boost/program_options/value_semantic.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/paths.h"
+#include "core/config.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "eval/davis_dataset.h"
+#include "eval/davis_evaluation.h"
+#include "eval/davis_report.h"
+#include "pipeline/hqtrack.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+namespace {
+
+constexpr const char* kHelp = R"(Usage: hqtrack eval davis --root DIR [--list FILE] [options]
+Follows the objects of the first frame's mask through each sequence and prints
+J (overlap), F (contour) and J&F as DAVIS defines them, and the tracker's
+frames/s. The first and the last frame are not scored. For example:
+  hqtrack eval davis --root DAVIS --list val.txt --json scores.json
+
+  --root DIR           JPEGImages/480p/SEQUENCE/00000.jpg ... and
+                       Annotations/480p/SEQUENCE/00000.png ... lie there
+                       (480p may be 1080p, Full-Resolution or left out)
+  --list FILE          names of sequences, one a line (default: all)
+  --json FILE          all scores, by sequence and object
+  --masks DIR          write the masks: DIR/SEQUENCE/00000.png ...
+  --results DIR        track nothing: score masks that lie in DIR like that
+  --config FILE        network settings (configs/nano.yaml)
+  --weights FILE       weights instead of those the configuration names
+  --set KEY=VALUE      one setting of the configuration; repeatable
+  --device NAME        auto (default), cpu, cuda:N
+  --threads N          CPU threads of the network (default: one a core)
+)";
+
+/// What `hqtrack eval` was asked for.
+struct EvalArguments {
+  fs::path root, list_file;
+  fs::path json_output, mask_output;  // empty: not wanted
+  fs::path results;                   // empty: track
+  fs::path config_file, weights_file;
+  std::vector<std::string> overrides;
+  std::string device = "auto";
+  std::optional<int64_t> num_threads;
+};
+
+po::options_description eval_options() {
+  const auto text = [] { return po::value<std::string>(); };
+  po::options_description options;
+  options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
+      "config", text())("weights", text())("set", po::value<std::vector<std::string>>()->composing())(
+      "device", text())("threads", text());
+  return options;
+}
+
+std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> args) {
+  const auto line = parse_command_line(args, kHelp, eval_options(), {"davis"}, 1);
+  if (!line) return std::nullopt;
+  if (line->positional[0] != "davis") {
+    throw UsageError("'" + line->positional[0] + "': expected the kind of data set, davis");
+  }
+  if (!line->has("root")) throw UsageError("--root: expected the folder of the data set, found none");
+  if (line->has("results")) {
+    for (const char* option : {"masks", "config", "weights", "set", "device", "threads"}) {
+      if (line->has(option)) throw UsageError("--" + std::string(option) + ": has no meaning with --results");
+    }
+  }
+  EvalArguments arguments{.root = line->text("root"),
+                          .list_file = line->text("list"),
+                          .json_output = line->text("json"),
+                          .mask_output = line->text("masks"),
+                          .results = line->text("results"),
+                          .config_file = line->text("config"),
+                          .weights_file = line->text("weights"),
+                          .overrides = line->texts("set"),
+                          .device = line->text("device", "auto"),
+                          .num_threads = std::nullopt};
+  if (line->has("threads"))
+    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+  return arguments;
+}
+
+/// Looks at the outputs before hours of work: masks must not replace those they are compared with.
+void check_outputs(const EvalArguments& arguments, const std::vector<DavisSequence>& sequences) {
+  const fs::path json_folder = fs::absolute(arguments.json_output).parent_path();
+  if (!arguments.json_output.empty() && !fs::is_directory(json_folder)) {
+    throw OutputError(arguments.json_output.string() + ": expected a folder to write it to, found none");
+  }
+  if (arguments.mask_output.empty()) return;
+  for (const DavisSequence& sequence : sequences) {
+    const AnnotatedFrame& first = sequence.frames.front();
+    for (const fs::path& input : {first.annotation.parent_path(), first.image.parent_path()}) {
+      std::error_code ignored;
+      if (fs::equivalent(arguments.mask_output / sequence.name, input, ignored)) {
+        throw UsageError("--masks: " + arguments.mask_output.string() +
+                         " would replace files of the data set");
+      }
+    }
+  }
+}
+
+class HqTrackSequenceTracker : public SequenceTracker {
+ public:
+  HqTrackSequenceTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
+
+  void start(Frame frame, const at::Tensor& label_mask) override {
+    hqtrack_.start(std::move(frame), label_mask);
+  }
+  at::Tensor track(Frame frame) override { return hqtrack_.track(std::move(frame)).label_mask; }
+
+ private:
+  HqTrack hqtrack_;
+};
+
+void print(const std::string& lines) {
+  std::fputs(lines.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+DavisScores score_tracker(const EvalArguments& arguments, const std::vector<DavisSequence>& sequences,
+                          const OnSequence& on_sequence, DavisRun& run) {
+  const fs::path file = arguments.config_file.empty() ? default_config_path() : arguments.config_file;
+  Config config = load_config(file, arguments.overrides);
+  if (!arguments.weights_file.empty()) config.tracker.weights = fs::absolute(arguments.weights_file).string();
+  run.config = file.stem().string();
+  run.weights = config.tracker.weights;
+  run.device = resolve_device(arguments.device).str();
+  HqTrackSequenceTracker tracker(config, arguments.device);
+  return evaluate_tracker(sequences, tracker, arguments.mask_output, on_sequence);
+}
+
+}  // namespace
+
+int run_eval(std::span<const std::string> args) {
+  const auto arguments = parse_eval_arguments(args);
+  if (!arguments) return static_cast<int>(ExitCode::kSuccess);
+  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
+  const std::vector<DavisSequence> sequences = read_davis_dataset(arguments->root, arguments->list_file);
+  check_outputs(*arguments, sequences);
+
+  DavisRun run{.config = arguments->results.string(),
+               .weights = {},
+               .device = {},
+               .dataset = arguments->root.string(),
+               .list = arguments->list_file.string()};
+  bool has_head = false;
+  const OnSequence print_row = [&](const SequenceScores& sequence) {
+    print((std::exchange(has_head, true) ? "" : davis_table_head()) + davis_table_row(sequence));
+  };
+  const DavisScores scores = arguments->results.empty()
+                                 ? score_tracker(*arguments, sequences, print_row, run)
+                                 : evaluate_results(sequences, arguments->results, print_row);
+  print(davis_table_foot(scores));
+  if (!arguments->json_output.empty()) write_davis_json(arguments->json_output, scores, run);
+  return static_cast<int>(ExitCode::kSuccess);
+}
+
+}  // namespace hqtrack

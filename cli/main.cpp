@@ -1,0 +1,107 @@
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/convert.h"
+#include "cli/eval.h"
+#include "cli/info.h"
+#include "cli/process.h"
+#include "cli/track.h"
+#include "cli/train.h"
+#include "core/error.h"
+#include "core/log.h"
+
+namespace hqtrack {
+namespace {
+
+struct Command {
+  const char* name;
+  int (*run)(std::span<const std::string> args);
+};
+
+constexpr Command kCommands[] = {{"track", run_track},
+                                 {"info", run_info},
+                                 {"convert", run_convert},
+                                 {"eval", run_eval},
+                                 {"train", run_train}};
+
+constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COMMAND --help says more
+  track     follow objects through a video: overlay video, masks, events
+  info      what this program and machine can do; of a video or weights file
+  convert   weights from .pth to .safetensors
+  eval      scores on a data set
+  train     train a network
+hqtrack --version prints the version. For example:
+  hqtrack track box.mp4 --mask box_mask.png -o out.mp4
+
+Exit codes, and what failed:
+    0  nothing
+    1  the program itself, or a library
+    2  the command line
+    3  a configuration file or a --set value
+    4  a weights file: missing, damaged, or of another network
+    5  an input: a video, picture or mask that is missing or damaged; all
+       that comes before the damage is tracked and written
+    6  an output that cannot be written, or exists without --overwrite
+    7  a device: not there, or out of memory
+  130  interrupted by Ctrl-C or SIGTERM; what was written is complete
+)";
+
+int run(std::span<const std::string> args) {
+  if (args.empty()) throw UsageError("expected a command, found none; see hqtrack --help");
+  if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    std::fputs(kHelp, stdout);
+    return static_cast<int>(ExitCode::kSuccess);
+  }
+  if (args[0] == "--version") {
+    std::puts("hqtrack " HQTRACK_VERSION);
+    return static_cast<int>(ExitCode::kSuccess);
+  }
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (args[0] == command.name) return command.run(args.subspan(1));
+    names.emplace_back(command.name);
+  }
+  const std::string near = nearest(args[0], names);
+  throw UsageError("'" + args[0] + "': unknown command" +
+                   (near.empty() ? "; see hqtrack --help" : "; did you mean " + near + "?"));
+}
+
+int fail(ExitCode code, const std::string& message) {
+  // LibTorch's messages go on for lines; the first one says what it is.
+  log_error(message.substr(0, message.find('\n')));
+  return static_cast<int>(code);
+}
+
+int run_guarded(std::span<const std::string> args) {
+  try {
+    const int code = run(args);
+    if (std::fflush(stdout) != 0) throw OutputError("standard output: cannot be written");
+    return code;
+  } catch (const Error& e) {
+    return fail(e.code(), e.what());
+  } catch (const c10::OutOfMemoryError& e) {
+    return fail(ExitCode::kDevice, e.what_without_backtrace());
+  } catch (const c10::Error& e) {
+    return fail(ExitCode::kInternal, e.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::kInternal, "out of memory");
+  } catch (const std::exception& e) {
+    return fail(ExitCode::kInternal, e.what());
+  }
+}
+
+}  // namespace
+}  // namespace hqtrack
+
+int main(int argc, char** argv) {
+  hqtrack::prepare_process(argv);
+  return hqtrack::run_guarded(std::vector<std::string>(argv + 1, argv + argc));
+}

@@ -1,0 +1,121 @@
+#include "cli/track.h"
+
+#include <ATen/Parallel.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "cli/interruption.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+#include "cli/prompts.h"
+#include "cli/track_arguments.h"
+#include "core/config.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "io/frame_source.h"
+#include "io/outputs.h"
+#include "pipeline/hqtrack.h"
+#include "pipeline/runner.h"
+#include "pipeline/track_stage.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace {
+
+Config load_track_config(const TrackArguments& arguments) {
+  const fs::path file = arguments.config_file ? *arguments.config_file : default_config_path();
+  Config config = load_config(file, arguments.overrides);
+  if (arguments.weights_file) config.tracker.weights = fs::absolute(*arguments.weights_file).string();
+  return config;
+}
+
+// Masks of an earlier, longer video would look like masks of this one.
+void remove_old_masks(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string stem = entry.path().stem().string();
+    const bool is_number = stem.size() >= 5 && stem.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && entry.path().extension() == ".png") fs::remove(entry.path(), ignored);
+  }
+}
+
+std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& arguments, const VideoInfo& video,
+                                                   const Config& config) {
+  std::vector<std::unique_ptr<FrameSink>> sinks;
+  if (arguments.video_output) {
+    sinks.push_back(open_video_sink(*arguments.video_output, video, config.overlay, config.encode));
+  }
+  if (arguments.event_output) sinks.push_back(open_event_sink(*arguments.event_output));
+  if (arguments.mask_output) {
+    remove_old_masks(*arguments.mask_output);
+    sinks.push_back(open_mask_sink(*arguments.mask_output));
+  }
+  return sinks;
+}
+
+std::string summary_text(const RunSummary& summary, const TrackArguments& arguments) {
+  char text[96];
+  std::snprintf(text, sizeof text, "%lld frames in %.1f s (%.1f frames/s)",
+                static_cast<long long>(summary.frames), summary.seconds, summary.frames_per_second());
+  std::string line = text;
+  if (arguments.video_output) line += ", video " + arguments.video_output->string();
+  if (arguments.mask_output) line += ", masks " + arguments.mask_output->string();
+  if (arguments.event_output && *arguments.event_output != "-") line += ", events " + *arguments.event_output;
+  for (const auto& [id, times] : summary.times_lost) {
+    line += "; object " + std::to_string(id) + " lost " +
+            (times == 1 ? std::string("once") : std::to_string(times) + " times");
+  }
+  return line;
+}
+
+void warn_of_unused(const std::vector<int64_t>& pending_frames, int64_t num_frames) {
+  for (const int64_t frame : pending_frames) {
+    log_warning("--mask: expected a frame below " + std::to_string(num_frames) +
+                ", where the video ended, found " + std::to_string(frame) + "; that mask was not used");
+  }
+}
+
+RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
+                             std::span<const std::unique_ptr<FrameSink>> sinks, std::stop_token interrupted,
+                             bool is_shown) {
+  Progress progress(source.info().num_frames, is_shown && is_stderr_terminal());
+  try {
+    return run_pipeline(source, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
+                        {.interrupted = std::move(interrupted),
+                         .on_frame = [&](const TrackedFrame&) { progress.advance(); }});
+  } catch (const MediaError& e) {
+    throw MediaError(std::string(e.what()) + "; the " + std::to_string(progress.done()) +
+                     " frames before are tracked and written");
+  }
+}
+
+}  // namespace
+
+int run_track(std::span<const std::string> args) {
+  const auto arguments = parse_track_arguments(args);
+  if (!arguments) return static_cast<int>(ExitCode::kSuccess);
+  if (arguments->is_quiet) set_log_level(LogLevel::kError);
+  check_outputs(*arguments);
+  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
+
+  const Config config = load_track_config(*arguments);
+  const auto source = open_source(arguments->input, arguments->source);
+  const VideoInfo& video = source->info();
+  const std::vector<PromptMask> prompts = read_prompts(arguments->masks, video.height, video.width);
+  HqTrack hqtrack(config, arguments->device);
+  hqtrack.set_names(arguments->names);
+  TrackStage stage(hqtrack, prompts);
+
+  const Interruption interruption;
+  const auto sinks = open_sinks(*arguments, video, config);
+  const RunSummary summary =
+      run_with_progress(*source, stage, sinks, interruption.token(), !arguments->is_quiet);
+  if (!summary.was_interrupted) warn_of_unused(stage.pending_frames(), summary.frames);
+  log_info((summary.was_interrupted ? "interrupted after " : "") + summary_text(summary, *arguments));
+  return static_cast<int>(summary.was_interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess);
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/frame_source.h"
+
+namespace hqtrack {
+
+/// A mask file and the frame it is for, counted from the first frame tracked.
+struct MaskArgument {
+  int64_t frame_index = 0;
+  std::filesystem::path file;
+};
+
+/// What `hqtrack track` was asked for.
+struct TrackArguments {
+  std::string input;
+  SourceConfig source;
+  std::vector<MaskArgument> masks;
+  std::map<int64_t, std::string> names;
+
+  std::optional<std::filesystem::path> video_output, mask_output;
+  std::optional<std::string> event_output;  // a file, or "-"
+  bool overwrites = false;
+
+  std::optional<std::filesystem::path> config_file, weights_file;
+  std::vector<std::string> overrides;  // key.sub=value
+  std::string device = "auto";
+  std::optional<int64_t> num_threads;
+  bool is_quiet = false;
+};
+
+/// Text of `hqtrack track --help`.
+extern const char* const kTrackHelp;
+
+/// Reads the command line; empty when it asked for help, which is printed then. Throws UsageError.
+std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args);
+
+/// Looks at the outputs before any work is done. Throws UsageError when an output is an input or two outputs
+/// are one, OutputError when one is there already and may not be replaced.
+void check_outputs(const TrackArguments& arguments);
+
+}  // namespace hqtrack

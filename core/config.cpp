@@ -1,0 +1,424 @@
+#include "core/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace hqtrack {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr int64_t kNoLimit = int64_t{1} << 40;
+
+struct IntegerRange {
+  int64_t at_least = 0;
+  int64_t at_most = kNoLimit;
+  int64_t step = 1;  // values are step * k + remainder
+  int64_t remainder = 0;
+};
+
+struct RealRange {
+  double at_least = 0.0;
+  double at_most = 1.0;
+};
+
+std::string number(double value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
+}
+
+std::string describe(const IntegerRange& range) {
+  std::string text = range.at_most == kNoLimit
+                         ? ", at least " + std::to_string(range.at_least)
+                         : " from " + std::to_string(range.at_least) + " to " + std::to_string(range.at_most);
+  if (range.step > 1) {
+    text += ", of the form " + std::to_string(range.step) + " k";
+    if (range.remainder != 0) text += " + " + std::to_string(range.remainder);
+  }
+  return text;
+}
+
+std::string describe(const RealRange& range) {
+  return " from " + number(range.at_least) + " to " + number(range.at_most);
+}
+
+/// A number written plainly: no quotes, nothing before or behind it.
+template <class Number>
+std::optional<Number> parse(const YAML::Node& node) {
+  if (!node.IsScalar() || node.Tag() == "!") return std::nullopt;
+  const std::string& text = node.Scalar();
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<int64_t> parse_in(const YAML::Node& node, const IntegerRange& range) {
+  const auto value = parse<int64_t>(node);
+  const bool fits = value && *value >= range.at_least && *value <= range.at_most &&
+                    (*value - range.remainder) % range.step == 0;
+  return fits ? value : std::nullopt;
+}
+
+std::optional<double> parse_in(const YAML::Node& node, const RealRange& range) {
+  const auto value = parse<double>(node);
+  const bool fits = value && *value >= range.at_least && *value <= range.at_most;  // false for NaN
+  return fits ? value : std::nullopt;
+}
+
+/// One key of the file: what it accepts, in words, and how its value reaches the struct.
+struct Field {
+  std::string key;
+  std::string expected;
+  std::function<bool(const YAML::Node&)> assign;  // false, and nothing is changed: not what was expected
+};
+
+/// All keys of a configuration, bound to the fields of one Config.
+class Fields {
+ public:
+  explicit Fields(Config& config) {
+    bind_tracker(config.tracker);
+    bind_overlay(config.overlay);
+    bind_encode(config.encode);
+    bind_train(config.train);
+  }
+
+  const Field* find(const std::string& key) const {
+    const auto found =
+        std::find_if(fields_.begin(), fields_.end(), [&](const Field& f) { return f.key == key; });
+    return found == fields_.end() ? nullptr : &*found;
+  }
+
+  bool is_section(const std::string& key) const {
+    return key.empty() || std::any_of(fields_.begin(), fields_.end(),
+                                      [&](const Field& f) { return f.key.starts_with(key + "."); });
+  }
+
+  const std::vector<Field>& all() const { return fields_; }
+
+ private:
+  template <class Range, class Number>
+  void add_number(const std::string& key, Number& target, const Range& range, const std::string& kind) {
+    fields_.push_back({key, kind + describe(range), [&target, range](const YAML::Node& node) {
+                         const auto value = parse_in(node, range);
+                         if (value) target = *value;
+                         return value.has_value();
+                       }});
+  }
+
+  template <class Range, class List>
+  void add_list(const std::string& key, List& target, const Range& range, const std::string& kind) {
+    const size_t count = target.size();
+    const std::string expected = "a list of " + std::to_string(count) + " " + kind + describe(range);
+    fields_.push_back({key, expected, [&target, range, count](const YAML::Node& node) {
+                         if (!node.IsSequence() || node.size() != count) return false;
+                         List values = target;
+                         for (size_t i = 0; i < count; ++i) {
+                           const auto value = parse_in(node[i], range);
+                           if (!value) return false;
+                           values[i] = *value;
+                         }
+                         target = values;
+                         return true;
+                       }});
+  }
+
+  void integer(const std::string& key, int64_t& target, IntegerRange range) {
+    add_number(key, target, range, "a whole number");
+  }
+  void real(const std::string& key, double& target, RealRange range = {}) {
+    add_number(key, target, range, "a number");
+  }
+  void integers(const std::string& key, std::vector<int64_t>& target, IntegerRange range) {
+    add_list(key, target, range, "whole numbers");
+  }
+  void reals(const std::string& key, std::array<double, 3>& target, RealRange range) {
+    add_list(key, target, range, "numbers");
+  }
+
+  void flag(const std::string& key, bool& target) {
+    fields_.push_back({key, "true or false", [&target](const YAML::Node& node) {
+                         if (!node.IsScalar() || node.Tag() == "!") return false;
+                         if (node.Scalar() != "true" && node.Scalar() != "false") return false;
+                         target = node.Scalar() == "true";
+                         return true;
+                       }});
+  }
+
+  void text(const std::string& key, std::string& target) {
+    fields_.push_back({key, "a text", [&target](const YAML::Node& node) {
+                         if (!node.IsScalar()) return false;
+                         target = node.Scalar();
+                         return true;
+                       }});
+  }
+
+  void choice(const std::string& key, std::string& target, const std::vector<std::string>& options) {
+    std::string expected = options.front();
+    for (size_t i = 1; i < options.size(); ++i)
+      expected += (i + 1 < options.size() ? ", " : " or ") + options[i];
+    fields_.push_back({key, expected, [&target, options](const YAML::Node& node) {
+                         if (!node.IsScalar()) return false;
+                         if (std::find(options.begin(), options.end(), node.Scalar()) == options.end())
+                           return false;
+                         target = node.Scalar();
+                         return true;
+                       }});
+  }
+
+  void bind_propagation(const std::string& key, PropagationConfig& propagation, int64_t at_most_blocks) {
+    integer(key + ".num_blocks", propagation.num_blocks, {1, at_most_blocks});
+    integer(key + ".width", propagation.width, {8, 4096, 8});
+    integer(key + ".key_width", propagation.key_width, {1, 4096});
+  }
+
+  void bind_tracker(TrackerConfig& tracker) {
+    text("tracker.weights", tracker.weights);
+    choice("tracker.encoder.type", tracker.encoder.type, {"internimage", "efficientnet_lite0"});
+    integer("tracker.encoder.channels", tracker.encoder.channels, {2, 1024, 2});
+    integers("tracker.encoder.depths", tracker.encoder.depths, {1, 256});
+    integers("tracker.encoder.groups", tracker.encoder.groups, {1, 1024});
+    bind_propagation("tracker.propagation_16x", tracker.propagation_16x, 16);
+    bind_propagation("tracker.propagation_8x", tracker.propagation_8x, 1);
+    integer("tracker.width_4x", tracker.width_4x, {8, 4096, 8});
+    integer("tracker.local_radius", tracker.local_radius, {1, 31});
+    integer("tracker.objects_per_engine", tracker.objects_per_engine, {1, 255});
+    integer("tracker.preprocess.short_edge", tracker.preprocess.short_edge, {17, 8192});
+    choice("tracker.preprocess.short_edge_rule", tracker.preprocess.short_edge_rule, {"at_least", "exactly"});
+    integer("tracker.preprocess.max_long_edge", tracker.preprocess.max_long_edge, {17, 16384});
+    reals("tracker.preprocess.mean", tracker.preprocess.mean, {0.0, 1.0});
+    reals("tracker.preprocess.std", tracker.preprocess.std, {0.001, 10.0});
+    integer("tracker.memory.interval_frames", tracker.memory.interval_frames, {1});
+    integer("tracker.memory.long_term_frames", tracker.memory.long_term_frames, {1, 1024});
+    integer("tracker.memory.long_term_frames_8x", tracker.memory.long_term_frames_8x, {1, 1024});
+    integer("tracker.memory.short_term_delay_frames", tracker.memory.short_term_delay_frames, {1, 256});
+    real("tracker.states.uncertain_below", tracker.states.uncertain_below);
+    real("tracker.states.lost_below", tracker.states.lost_below);
+    choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});
+  }
+
+  void bind_overlay(OverlayConfig& overlay) {
+    real("overlay.mask_opacity", overlay.mask_opacity);
+    flag("overlay.draw_labels", overlay.draw_labels);
+  }
+
+  void bind_encode(EncodeConfig& encode) {
+    text("encode.codec", encode.codec);
+    integer("encode.quality", encode.quality, {0, 63});
+    text("encode.preset", encode.preset);
+  }
+
+  void bind_train(TrainConfig& train) {
+    integer("train.seed", train.seed, {0});
+    integer("train.crop_px", train.crop_px, {33, 2049, 16, 1});
+    integer("train.clip_frames", train.clip_frames, {2, 256});
+    integer("train.batch_size", train.batch_size, {1, 4096});
+    integer("train.num_steps", train.num_steps, {1});
+    real("train.max_minutes", train.max_minutes, {0.0, 1e6});
+    real("train.learning_rate", train.learning_rate, {0.0, 10.0});
+    real("train.final_learning_rate_ratio", train.final_learning_rate_ratio);
+    real("train.encoder_learning_rate_ratio", train.encoder_learning_rate_ratio);
+    integer("train.warmup_steps", train.warmup_steps, {0});
+    real("train.weight_decay", train.weight_decay);
+    real("train.gradient_clip_norm", train.gradient_clip_norm, {1e-6, 1e6});
+    real("train.ema_decay", train.ema_decay);
+    real("train.auxiliary_weight", train.auxiliary_weight, {0.0, 100.0});
+    real("train.hard_pixel_ratio", train.hard_pixel_ratio, {0.001, 1.0});
+    integer("train.hard_pixel_steps", train.hard_pixel_steps, {0});
+    real("train.teacher_forcing", train.teacher_forcing);
+    real("train.memory_damage", train.memory_damage);
+    integer("train.max_objects", train.max_objects, {1, 255});
+    integer("train.max_distractors", train.max_distractors, {0, 255});
+    integer("train.max_gap_frames", train.max_gap_frames, {0, 1000});
+    real("train.motion_strength", train.motion_strength, {0.0, 10.0});
+    real("train.sequence_share", train.sequence_share);
+    integer("train.sequence_gap_frames", train.sequence_gap_frames, {1, 1000});
+    integer("train.loader_threads", train.loader_threads, {1, 256});
+    real("train.checkpoint_minutes", train.checkpoint_minutes, {0.0, 1e6});
+  }
+
+  std::vector<Field> fields_;
+};
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] != b[j] ? 1 : 0);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+
+/// The known key that was probably meant: the same name in another section, or the same with few letters
+/// changed. Empty when nothing is near.
+std::string nearest_key(const Fields& fields, const std::string& key) {
+  std::set<std::string> known;
+  for (const Field& field : fields.all()) {
+    for (size_t dot = field.key.find('.'); dot != std::string::npos; dot = field.key.find('.', dot + 1)) {
+      known.insert(field.key.substr(0, dot));
+    }
+    known.insert(field.key);
+  }
+  std::string nearest;
+  size_t least = std::max<size_t>(2, last_part(key).size() / 3) + 1;
+  for (const std::string& candidate : known) {
+    const bool is_same_name = last_part(candidate) == last_part(key);
+    const size_t distance = is_same_name ? 1 : edit_distance(candidate, key);
+    if (distance < least) {
+      least = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+std::string found(const YAML::Node& node) {
+  constexpr size_t kLongest = 60;
+  if (node.IsNull()) return "nothing";
+  YAML::Emitter emitter;
+  emitter.SetMapFormat(YAML::Flow);
+  emitter.SetSeqFormat(YAML::Flow);
+  emitter << node;
+  std::string text = node.IsScalar() ? node.Scalar() : emitter.c_str();
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
+  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
+  return "'" + text + "'";
+}
+
+[[noreturn]] void throw_unknown(const Fields& fields, const std::string& place, const std::string& key) {
+  const std::string nearest = nearest_key(fields, key);
+  throw ConfigError(place + ": " + key + ": unknown key" +
+                    (nearest.empty() ? "" : ", did you mean " + nearest + "?"));
+}
+
+void assign(const Field& field, const YAML::Node& node, const std::string& place) {
+  if (!field.assign(node)) {
+    throw ConfigError(place + ": " + field.key + ": expected " + field.expected + ", found " + found(node));
+  }
+}
+
+std::string place_of(const fs::path& file, const YAML::Mark& mark) {
+  return mark.is_null() ? file.string() : file.string() + ":" + std::to_string(mark.line + 1);
+}
+
+void apply_section(const Fields& fields, const YAML::Node& node, const std::string& section,
+                   const fs::path& file) {
+  if (node.IsNull()) return;
+  if (!node.IsMap()) {
+    throw ConfigError(place_of(file, node.Mark()) + ": " + (section.empty() ? "" : section + ": ") +
+                      "expected keys with values, found " + found(node));
+  }
+  std::set<std::string> seen;
+  for (const auto& entry : node) {
+    const std::string place = place_of(file, entry.first.Mark());
+    if (!entry.first.IsScalar()) throw ConfigError(place + ": expected a key, found " + found(entry.first));
+    const std::string key = section.empty() ? entry.first.Scalar() : section + "." + entry.first.Scalar();
+    if (!seen.insert(key).second)
+      throw ConfigError(place + ": " + key + ": expected once, found a second time");
+    if (const Field* field = fields.find(key)) {
+      assign(*field, entry.second, place);
+    } else if (fields.is_section(key)) {
+      apply_section(fields, entry.second, key, file);
+    } else {
+      throw_unknown(fields, place, key);
+    }
+  }
+}
+
+void apply_file(const Fields& fields, const fs::path& file) {
+  std::error_code ignored;
+  std::ifstream stream(file);
+  if (!stream || fs::is_directory(file, ignored)) {
+    throw ConfigError(file.string() + ": expected a readable YAML file, found none");
+  }
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(stream);
+    if (documents.size() > 1)
+      throw ConfigError(file.string() + ": expected one YAML document, found several");
+    if (!documents.empty()) apply_section(fields, documents.front(), "", file);
+  } catch (const YAML::Exception& e) {
+    throw ConfigError(place_of(file, e.mark) + ": expected YAML, found an error: " + e.msg);
+  }
+}
+
+void apply_override(const Fields& fields, const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw ConfigError("--set: expected key.sub=value, found '" + text + "'");
+  }
+  const std::string key = text.substr(0, equals);
+  const Field* field = fields.find(key);
+  if (!field && fields.is_section(key)) {
+    throw ConfigError("--set: " + key + ": expected a key with a value, found a section");
+  }
+  if (!field) throw_unknown(fields, "--set", key);
+  try {
+    assign(*field, YAML::Load(text.substr(equals + 1)), "--set");
+  } catch (const YAML::Exception& e) {
+    throw ConfigError("--set: " + key + ": expected " + field->expected + ", found an error: " + e.msg);
+  }
+}
+
+/// What no single field can tell.
+void check_consistency(const Config& config) {
+  const auto fail = [&](const std::string& message) {
+    throw ConfigError(config.file.string() + ": " + message);
+  };
+  const StateConfig& states = config.tracker.states;
+  if (states.lost_below > states.uncertain_below) {
+    fail("tracker.states.lost_below: expected at most uncertain_below (" + number(states.uncertain_below) +
+         "), found " + number(states.lost_below));
+  }
+  const PreprocessConfig& preprocess = config.tracker.preprocess;
+  if (preprocess.max_long_edge < preprocess.short_edge) {
+    fail("tracker.preprocess.max_long_edge: expected at least short_edge (" +
+         std::to_string(preprocess.short_edge) + "), found " + std::to_string(preprocess.max_long_edge));
+  }
+  const EncoderConfig& encoder = config.tracker.encoder;
+  if (encoder.type != "internimage") return;
+  for (size_t level = 0; level < encoder.groups.size(); ++level) {
+    const int64_t channels = encoder.channels << std::min<size_t>(level, 2);
+    if (channels % encoder.groups[level] != 0) {
+      fail("tracker.encoder.groups: expected a divisor of the " + std::to_string(channels) +
+           " channels of level " + std::to_string(level) + ", found " +
+           std::to_string(encoder.groups[level]));
+    }
+  }
+}
+
+}  // namespace
+
+Config load_config(const fs::path& file, const std::vector<std::string>& overrides) {
+  Config config;
+  config.file = file;
+  const Fields fields(config);
+  apply_file(fields, file);
+  for (const std::string& text : overrides) apply_override(fields, text);
+  check_consistency(config);
+  std::string& weights = config.tracker.weights;
+  if (!weights.empty()) weights = (fs::absolute(file).parent_path() / weights).lexically_normal().string();
+  return config;
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace hqtrack {
+
+/// Image encoder of VMOS. Every encoder gives features at stride 4, 8 and 16.
+struct EncoderConfig {
+  std::string type = "internimage";              // internimage | efficientnet_lite0
+  int64_t channels = 64;                         // internimage: channels of the first level; doubled twice
+  std::vector<int64_t> depths = {4, 4, 18, 4};   // internimage: blocks per level
+  std::vector<int64_t> groups = {4, 8, 16, 32};  // internimage: DCNv3 groups per level
+};
+
+/// Gated propagation at one scale.
+struct PropagationConfig {
+  int64_t num_blocks = 3;
+  int64_t width = 256;      // channels of the visual and of the identity branch
+  int64_t key_width = 128;  // channels of queries and keys
+};
+
+/// How a frame becomes the network's input (spec: VMOS section 2).
+struct PreprocessConfig {
+  int64_t short_edge = 480;
+  std::string short_edge_rule =
+      "at_least";  // at_least: only smaller frames are enlarged | exactly: always resized
+  int64_t max_long_edge = 1040;
+  std::array<double, 3> mean = {0.485, 0.456, 0.406};  // RGB, of values 0..1
+  std::array<double, 3> std = {0.229, 0.224, 0.225};
+};
+
+/// What is remembered, and for how long (spec: VMOS section 7).
+struct MemoryConfig {
+  int64_t interval_frames = 50;         // between writes to long-term memory
+  int64_t long_term_frames = 6;         // kept at 16x, the first reference included
+  int64_t long_term_frames_8x = 6;      // kept at 8x
+  int64_t short_term_delay_frames = 4;  // short-term memory is the frame this many frames ago
+};
+
+/// When a mask is called uncertain or an object lost. Scores are mean probabilities over the mask.
+struct StateConfig {
+  double uncertain_below = 0.75;
+  double lost_below = 0.55;  // such a mask is not given out: the object is said to be lost
+};
+
+/// The VMOS network and the rules around it.
+struct TrackerConfig {
+  std::string weights;  // file; relative to the configuration file
+  EncoderConfig encoder;
+  PropagationConfig propagation_16x = {3, 256, 128};
+  PropagationConfig propagation_8x = {1, 128, 64};
+  int64_t width_4x = 64;            // channels of the fused map at stride 4; the head has twice as many
+  int64_t local_radius = 7;         // short-term attention sees (2 r + 1)^2 cells
+  int64_t objects_per_engine = 10;  // identity slots beside background
+  PreprocessConfig preprocess;
+  MemoryConfig memory;
+  StateConfig states;
+  /// "right": ids with gaps get dense slots. "reference": the published behaviour, which uses ids as slots.
+  std::string compatibility = "right";
+};
+
+/// Overlay video.
+struct OverlayConfig {
+  double mask_opacity = 0.45;
+  bool draw_labels = true;
+};
+
+/// Encoding of the overlay video.
+struct EncodeConfig {
+  std::string codec = "auto";  // auto: libx264 (libvpx-vp9 in .webm), or an FFmpeg encoder's name
+  int64_t quality = 20;        // constant rate factor: lower is better and larger
+  std::string preset = "veryfast";
+};
+
+/// `hqtrack train vmos` (spec: VMOS section 11; embedded model).
+struct TrainConfig {
+  int64_t seed = 1;
+  int64_t crop_px = 161;  // square crop, 16 k + 1
+  int64_t clip_frames = 4;
+  int64_t batch_size = 4;
+  int64_t num_steps = 20000;  // length of the schedule
+  double max_minutes = 0;     // 0: no limit; else the schedule runs against the clock
+  double learning_rate = 1e-3;
+  double final_learning_rate_ratio = 0.03;
+  double encoder_learning_rate_ratio = 0.0;  // 0 freezes the encoder
+  int64_t warmup_steps = 60;
+  double weight_decay = 0.03;
+  double gradient_clip_norm = 1.0;
+  double ema_decay = 0.997;
+  double auxiliary_weight = 0.3;  // attention maps carry labels; falls during training
+  double hard_pixel_ratio = 0.2;  // share of pixels in the cross entropy once `hard_pixel_steps` are over
+  int64_t hard_pixel_steps = 1500;
+  double teacher_forcing = 0.5;  // probability that a true map enters memory; falls during training
+  double memory_damage = 0.6;    // probability that the map entering memory is damaged
+  int64_t max_objects = 6;
+  int64_t max_distractors = 2;
+  int64_t max_gap_frames = 3;  // frames skipped between the reference and the next one
+  double motion_strength = 1.0;        // factor on all motion of synthetic clips
+  double sequence_share = 0.5;         // share of clips from real sequences, where some are given
+  int64_t sequence_gap_frames = 3;     // frames from one to the next in those, at most
+  int64_t loader_threads = 1;          // threads that make clips
+  double checkpoint_minutes = 5;
+};
+
+struct Config {
+  std::filesystem::path file;  // where it was read; empty for built-in defaults
+  TrackerConfig tracker;
+  OverlayConfig overlay;
+  EncodeConfig encode;
+  TrainConfig train;
+};
+
+/// Reads a YAML file and applies `key.sub=value` overrides. Keys that are left out keep their defaults.
+/// Throws ConfigError naming file, line and key for an unreadable file, an unknown key, a value of the wrong
+/// type or out of range.
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+
+}  // namespace hqtrack

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hqtrack {
+
+/// One picture of a video.
+struct Frame {
+  int64_t index = 0;   // 0, 1, 2 ... in display order, counted from the first frame delivered
+  int64_t pts_us = 0;  // presentation time of the source in microseconds
+  at::Tensor image;    // uint8 RGB [H, W, 3], contiguous, on the CPU
+};
+
+/// Pixels of the original frame; x1 and y1 are exclusive. Empty when x1 <= x0.
+struct Box {
+  int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+  bool is_empty() const { return x1 <= x0 || y1 <= y0; }
+};
+
+enum class ObjectState {
+  kTracked,    // the mask is to be trusted
+  kUncertain,  // a mask is given, but the tracker itself doubts it
+  kLost        // the object is not seen: no pixel of the label mask carries its id
+};
+/// "tracked", "uncertain", "lost".
+const char* to_string(ObjectState state);
+
+/// What is known of one object in one frame.
+struct TrackedObject {
+  int64_t id = 0;       // 1..255, given by the user
+  std::string name;     // empty when the user gave none
+  Box box;              // outer box of the mask
+  int64_t area_px = 0;  // pixels of the mask
+  double score = 0.0;   // mean probability of the object over its own pixels, 0..1; 0 when lost
+  ObjectState state = ObjectState::kLost;
+};
+
+/// A frame with its result: what the tracker hands to the sinks.
+struct TrackedFrame {
+  Frame frame;
+  at::Tensor label_mask;               // uint8 [H, W], contiguous; 0 = background, other values = object ids
+  std::vector<TrackedObject> objects;  // every object known so far, ascending id, lost ones included
+};
+
+}  // namespace hqtrack

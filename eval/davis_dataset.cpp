@@ -1,0 +1,140 @@
+#include "eval/davis_dataset.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+#include "io/mask_reader.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kVoid = 255;
+
+/// Where the sequences of one data set lie.
+struct Layout {
+  fs::path images, annotations;
+};
+
+Layout find_layout(const fs::path& root) {
+  const fs::path images = root / "JPEGImages", annotations = root / "Annotations";
+  for (const char* resolution : {"480p", "Full-Resolution", "1080p"}) {
+    const Layout layout{images / resolution, annotations / resolution};
+    if (fs::is_directory(layout.images) && fs::is_directory(layout.annotations)) return layout;
+  }
+  if (!fs::is_directory(images) || !fs::is_directory(annotations)) {
+    throw MediaError(root.string() +
+                     ": expected the folders JPEGImages and Annotations (DAVIS layout), found " +
+                     (fs::is_directory(root) ? "a folder without them" : "no such folder"));
+  }
+  return {images, annotations};
+}
+
+std::vector<std::string> sequences_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// "bear", or "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png": the sequence is "bear".
+std::string sequence_of_line(const std::string& line) {
+  std::istringstream words(line);
+  std::string word;
+  words >> word;
+  const fs::path path(word);
+  return path.has_parent_path() && path.has_extension() ? path.parent_path().filename().string() : word;
+}
+
+std::vector<std::string> read_list(const fs::path& root, const fs::path& list_file) {
+  const fs::path file = fs::exists(list_file) ? list_file : root / list_file;
+  std::ifstream stream(file);
+  if (!stream)
+    throw MediaError(list_file.string() + ": expected a list of sequences, found no readable file");
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (std::string line; std::getline(stream, line);) {
+    const std::string name = sequence_of_line(line.substr(0, line.find('#')));
+    if (!name.empty() && seen.insert(name).second) names.push_back(name);
+  }
+  if (names.empty()) throw MediaError(file.string() + ": expected the names of sequences, found none");
+  return names;
+}
+
+/// Files of a folder that have one of the extensions, by name without extension.
+std::map<std::string, fs::path> files_by_stem(const fs::path& folder,
+                                              const std::set<std::string>& extensions) {
+  std::map<std::string, fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    std::string extension = entry.path().extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    if (extensions.contains(extension)) files[entry.path().stem().string()] = entry.path();
+  }
+  return files;
+}
+
+DavisSequence read_sequence(const Layout& layout, const std::string& name) {
+  for (const fs::path& folder : {layout.images / name, layout.annotations / name}) {
+    if (!fs::is_directory(folder)) {
+      throw MediaError(folder.string() + ": expected the sequence '" + name + "', found no such folder");
+    }
+  }
+  const auto images = files_by_stem(layout.images / name, {".jpg", ".jpeg", ".png"});
+  const auto annotations = files_by_stem(layout.annotations / name, {".png"});
+  for (const auto& [stem, file] : annotations) {
+    if (!images.contains(stem)) {
+      throw MediaError(file.string() + ": expected a picture '" + stem + "' in " +
+                       (layout.images / name).string() + ", found none");
+    }
+  }
+  if (annotations.size() < 3) {
+    throw MediaError(
+        (layout.annotations / name).string() +
+        ": expected at least 3 annotated frames (the first and the last are not scored), found " +
+        std::to_string(annotations.size()));
+  }
+  DavisSequence sequence{.name = name, .frames = {}};
+  for (auto image = images.find(annotations.begin()->first); image != images.end(); ++image) {
+    const auto annotation = annotations.find(image->first);
+    sequence.frames.push_back(
+        {image->second, annotation == annotations.end() ? fs::path{} : annotation->second});
+  }
+  return sequence;
+}
+
+}  // namespace
+
+std::vector<size_t> DavisSequence::scored_frames() const {
+  std::vector<size_t> positions;
+  for (size_t i = 1; i < frames.size(); ++i) {
+    if (!frames[i].annotation.empty()) positions.push_back(i);
+  }
+  if (!positions.empty()) positions.pop_back();
+  return positions;
+}
+
+std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::path& list_file) {
+  const Layout layout = find_layout(root);
+  const auto names = list_file.empty() ? sequences_in(layout.annotations) : read_list(root, list_file);
+  if (names.empty()) {
+    throw MediaError(layout.annotations.string() + ": expected a folder for each sequence, found none");
+  }
+  std::vector<DavisSequence> sequences;
+  for (const std::string& name : names) sequences.push_back(read_sequence(layout, name));
+  return sequences;
+}
+
+at::Tensor read_annotation(const fs::path& file) {
+  at::Tensor labels = read_label_mask(file);
+  labels.masked_fill_(labels.eq(kVoid), 0);
+  return labels;
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace hqtrack {
+
+/// One picture of a sequence and, where there is one, its true masks.
+struct AnnotatedFrame {
+  std::filesystem::path image;
+  std::filesystem::path annotation;  // empty where the frame has none
+};
+
+struct DavisSequence {
+  std::string name;
+  std::vector<AnnotatedFrame> frames;  // by file name, from the first annotated one on
+
+  /// Positions in `frames` of those that are scored: the annotated ones without the first and the last of
+  /// them.
+  std::vector<size_t> scored_frames() const;
+};
+
+/// Lists the sequences of a data set in the layout of DAVIS,
+///   ROOT/JPEGImages/480p/SEQUENCE/00000.jpg   ROOT/Annotations/480p/SEQUENCE/00000.png
+/// (also with 1080p or Full-Resolution for 480p) or of YouTube-VOS, which has no folder of the resolution and
+/// may annotate only some of the frames. Pictures may be .jpg, .jpeg or .png.
+///
+/// list_file: one sequence a line; also the lists of DAVIS 2016, which name every picture and its annotation.
+/// Empty lines and those after # are passed over. A file that is not there is looked for below ROOT. An empty
+/// path means every sequence that has annotations, by name.
+///
+/// Throws MediaError naming the file or folder: list or layout not found, an unknown sequence, an annotation
+/// without its picture, fewer than three annotated frames.
+std::vector<DavisSequence> read_davis_dataset(const std::filesystem::path& root,
+                                              const std::filesystem::path& list_file = {});
+
+/// The true masks of a frame: uint8 [H, W], values = object ids; void (255 of a label map) becomes
+/// background. Throws MediaError naming the file.
+at::Tensor read_annotation(const std::filesystem::path& file);
+
+}  // namespace hqtrack

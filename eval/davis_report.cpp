@@ -1,0 +1,95 @@
+#include "eval/davis_report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "io/output_file.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+void add_statistics(Json& json, const ScoreStatistics& j, const ScoreStatistics& f) {
+  json["j_mean"] = j.mean;
+  json["j_recall"] = j.recall;
+  json["j_decay"] = j.decay;
+  json["f_mean"] = f.mean;
+  json["f_recall"] = f.recall;
+  json["f_decay"] = f.decay;
+  json["j_and_f"] = (j.mean + f.mean) / 2;
+}
+
+Json to_json(const ObjectScores& object) {
+  Json json{{"id", object.id}};
+  add_statistics(json, score_statistics(object.j), score_statistics(object.f));
+  return json;
+}
+
+Json to_json(const SequenceScores& sequence) {
+  const DavisMeans means = sequence.means();
+  Json json{{"name", sequence.name},      {"num_frames", sequence.num_frames},
+            {"j_mean", means.j},          {"f_mean", means.f},
+            {"j_and_f", means.j_and_f()}, {"frames_per_second", number_or_null(sequence.frames_per_second)},
+            {"objects", Json::array()}};
+  for (const ObjectScores& object : sequence.objects) json["objects"].push_back(to_json(object));
+  return json;
+}
+
+std::string row(const std::string& name, const std::string& frames, const DavisMeans& means,
+                const std::optional<double>& frames_per_second) {
+  char rate[32] = "-";
+  if (frames_per_second) std::snprintf(rate, sizeof rate, "%.1f", *frames_per_second);
+  char numbers[128];
+  std::snprintf(numbers, sizeof numbers, " %7s %7.4f %7.4f %7.4f %9s\n", frames.c_str(), means.j, means.f,
+                means.j_and_f(), rate);
+  std::string line = name;
+  line.resize(std::max<size_t>(line.size(), 28), ' ');
+  return line + numbers;
+}
+
+}  // namespace
+
+std::string davis_json(const DavisScores& scores, const DavisRun& run) {
+  Json json{{"program", "hqtrack"},   {"version", HQTRACK_VERSION}, {"config", run.config},
+            {"weights", run.weights}, {"device", run.device},       {"dataset", run.dataset},
+            {"list", run.list}};
+  add_statistics(json, scores.j(), scores.f());
+  json["frames_per_second"] = number_or_null(scores.frames_per_second());
+  json["num_objects"] = scores.num_objects();
+  json["sequences"] = Json::array();
+  for (const SequenceScores& sequence : scores.sequences) json["sequences"].push_back(to_json(sequence));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_davis_json(const fs::path& file, const DavisScores& scores, const DavisRun& run) {
+  const std::string text = davis_json(scores, run);
+  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+std::string davis_table_head() {
+  return "sequence                      frames       J       F     J&F  frames/s\n";
+}
+
+std::string davis_table_row(const SequenceScores& sequence) {
+  std::string lines =
+      row(sequence.name, std::to_string(sequence.num_frames), sequence.means(), sequence.frames_per_second);
+  if (sequence.objects.size() < 2) return lines;
+  for (const ObjectScores& object : sequence.objects) {
+    lines += row("  object " + std::to_string(object.id), "", object.means(), std::nullopt);
+  }
+  return lines;
+}
+
+std::string davis_table_foot(const DavisScores& scores) {
+  int64_t frames = 0;
+  for (const SequenceScores& sequence : scores.sequences) frames += sequence.num_frames;
+  return row("mean over " + std::to_string(scores.num_objects()) + " objects", std::to_string(frames),
+             scores.means(), scores.frames_per_second());
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "eval/davis_evaluation.h"
+
+namespace hqtrack {
+
+/// What was evaluated, for the reader of a report.
+struct DavisRun {
+  std::string config;   // name of the configuration, or the folder of results
+  std::string weights;  // file; empty when results were scored
+  std::string device;   // empty when results were scored
+  std::string dataset;  // its root
+  std::string list;     // file; empty for all sequences
+};
+
+/// The scores as a JSON document:
+/// {"program":"hqtrack","version":"0.1.0","config":...,"weights":...,"device":...,"dataset":...,"list":...,
+///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
+///  "frames_per_second":...,"num_objects":...,
+///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,"frames_per_second":...,
+///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...}]}]}
+/// frames_per_second is null when results were scored.
+std::string davis_json(const DavisScores& scores, const DavisRun& run);
+
+/// Writes davis_json; the file appears under its name only when complete. Throws OutputError naming the file.
+void write_davis_json(const std::filesystem::path& file, const DavisScores& scores, const DavisRun& run);
+
+/// Lines of a table, each ending in a line break: column heads, one sequence (with a line an object where it
+/// has more than one), and the mean over all objects.
+std::string davis_table_head();
+std::string davis_table_row(const SequenceScores& sequence);
+std::string davis_table_foot(const DavisScores& scores);
+
+}  // namespace hqtrack

@@ -1,0 +1,132 @@
+#include "io/ffmpeg.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <filesystem>
+#include <mutex>
+#include <new>
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace hqtrack {
+namespace {
+
+thread_local LogWatch* innermost_watch = nullptr;
+
+std::string strip(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+bool is_local_file(const std::string& url) { return url.find("://") == std::string::npos && url != "-"; }
+
+}  // namespace
+
+void AvCloseOutput::operator()(AVFormatContext* format) const {
+  if (!format) return;
+  if (format->pb && !(format->oformat->flags & AVFMT_NOFILE)) avio_closep(&format->pb);
+  avformat_free_context(format);
+}
+
+AvPacketPtr make_packet() {
+  AvPacketPtr packet(av_packet_alloc());
+  if (!packet) throw std::bad_alloc();
+  return packet;
+}
+
+AvFramePtr make_frame() {
+  AvFramePtr frame(av_frame_alloc());
+  if (!frame) throw std::bad_alloc();
+  return frame;
+}
+
+std::string av_error_text(int code) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(code, text, sizeof(text));
+  return text;
+}
+
+AvInputPtr open_input(const std::string& url) {
+  route_ffmpeg_log();
+  namespace fs = std::filesystem;
+  std::error_code code;
+  if (is_local_file(url)) {
+    if (!fs::exists(url, code)) throw MediaError(url + ": no such file or folder");
+    if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0) throw MediaError(url + ": the file is empty");
+  }
+  AVFormatContext* raw = nullptr;
+  AVDictionary* options = nullptr;
+  if (url.starts_with("http")) av_dict_set(&options, "rw_timeout", "30000000", 0);  // µs without a byte
+  LogWatch watch;
+  // "file:" keeps FFmpeg from reading a protocol name into a file name that holds a colon.
+  const std::string address = url == "-" ? "pipe:0" : is_local_file(url) ? "file:" + url : url;
+  int result = avformat_open_input(&raw, address.c_str(), nullptr, &options);
+  av_dict_free(&options);
+  AvInputPtr format(raw);
+  if (result >= 0) result = avformat_find_stream_info(format.get(), nullptr);
+  if (result < 0) {
+    std::string reason = av_error_text(result);
+    if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
+    throw MediaError(url + ": cannot be opened as video or picture: " + reason);
+  }
+  return format;
+}
+
+AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads) {
+  const AVCodecParameters& parameters = *stream.codecpar;
+  const std::string name = avcodec_get_name(parameters.codec_id);
+  const AVCodec* decoder = avcodec_find_decoder(parameters.codec_id);
+  if (!decoder) throw MediaError(url + ": this FFmpeg has no decoder for codec " + name);
+  AvCodecPtr codec(avcodec_alloc_context3(decoder));
+  if (!codec) throw std::bad_alloc();
+  avcodec_parameters_to_context(codec.get(), &parameters);
+  codec->pkt_timebase = stream.time_base;
+  codec->thread_count = threads;
+  if (const int result = avcodec_open2(codec.get(), decoder, nullptr); result < 0) {
+    throw MediaError(url + ": decoder " + name + " cannot be opened: " + av_error_text(result));
+  }
+  return codec;
+}
+
+int64_t container_start(const AVFormatContext& format, AVRational time_base) {
+  if (format.start_time == AV_NOPTS_VALUE) return 0;
+  if (format.start_time >= 0) return av_rescale_q(format.start_time, AV_TIME_BASE_Q, time_base);
+  int64_t start = 0;  // in time_base
+  for (unsigned i = 0; i < format.nb_streams; ++i) {
+    const AVStream& stream = *format.streams[i];
+    if (stream.codecpar->codec_type != AVMEDIA_TYPE_VIDEO || stream.start_time == AV_NOPTS_VALUE) continue;
+    start = std::min(start, av_rescale_q(stream.start_time, stream.time_base, time_base));
+  }
+  return start;
+}
+
+AVColorSpace guess_colour_matrix(int64_t width, int64_t height) {
+  return width >= 1280 || height > 576 ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
+}
+
+void receive_ffmpeg_log(void* context, int level, const char* format, va_list arguments) {
+  const bool is_watched = level <= AV_LOG_ERROR && innermost_watch;
+  const bool is_shown = level <= AV_LOG_INFO && log_level() >= LogLevel::kDebug;
+  if (!is_watched && !is_shown) return;
+  char text[1024];
+  std::vsnprintf(text, sizeof(text), format, arguments);
+  const std::string line = strip(text);
+  if (line.empty()) return;
+  for (LogWatch* watch = is_watched ? innermost_watch : nullptr; watch; watch = watch->outer_) {
+    const bool is_owner = !watch->owner_ || watch->owner_ == context;
+    if (is_owner && watch->first_error_.empty()) watch->first_error_ = line;
+  }
+  if (is_shown) log_debug("ffmpeg: " + line);
+}
+
+void route_ffmpeg_log() {
+  static std::once_flag once;
+  std::call_once(once, [] { av_log_set_callback(receive_ffmpeg_log); });
+}
+
+LogWatch::LogWatch(const void* owner) : owner_(owner), outer_(innermost_watch) { innermost_watch = this; }
+
+LogWatch::~LogWatch() { innermost_watch = outer_; }
+
+}  // namespace hqtrack

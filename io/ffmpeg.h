@@ -1,0 +1,99 @@
+#pragma once
+
+extern "C" {
+#include <libavcodec/avcodec.h>
+#include <libavfilter/avfilter.h>
+#include <libavformat/avformat.h>
+#include <libavutil/audio_fifo.h>
+#include <libavutil/display.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <libswresample/swresample.h>
+#include <libswscale/swscale.h>
+}
+
+#include <cstdarg>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace hqtrack {
+
+/// What is shared by all files that call FFmpeg. Its types and codes never leave io/.
+struct AvDelete {
+  void operator()(AVPacket* packet) const { av_packet_free(&packet); }
+  void operator()(AVFrame* frame) const { av_frame_free(&frame); }
+  void operator()(AVCodecContext* codec) const { avcodec_free_context(&codec); }
+  void operator()(AVFilterGraph* graph) const { avfilter_graph_free(&graph); }
+  void operator()(SwsContext* scaler) const { sws_freeContext(scaler); }
+  void operator()(SwrContext* resampler) const { swr_free(&resampler); }
+  void operator()(AVAudioFifo* fifo) const { av_audio_fifo_free(fifo); }
+};
+/// Deletes a context opened with avformat_open_input.
+struct AvCloseInput {
+  void operator()(AVFormatContext* format) const { avformat_close_input(&format); }
+};
+/// Deletes a context made with avformat_alloc_output_context2 and closes its file. Writes no trailer.
+struct AvCloseOutput {
+  void operator()(AVFormatContext* format) const;
+};
+
+using AvPacketPtr = std::unique_ptr<AVPacket, AvDelete>;
+using AvFramePtr = std::unique_ptr<AVFrame, AvDelete>;
+using AvCodecPtr = std::unique_ptr<AVCodecContext, AvDelete>;
+using AvFilterGraphPtr = std::unique_ptr<AVFilterGraph, AvDelete>;
+using AvScalerPtr = std::unique_ptr<SwsContext, AvDelete>;
+using AvResamplerPtr = std::unique_ptr<SwrContext, AvDelete>;
+using AvAudioFifoPtr = std::unique_ptr<AVAudioFifo, AvDelete>;
+using AvInputPtr = std::unique_ptr<AVFormatContext, AvCloseInput>;
+using AvOutputPtr = std::unique_ptr<AVFormatContext, AvCloseOutput>;
+
+/// Fresh packet or frame. Throws std::bad_alloc.
+AvPacketPtr make_packet();
+AvFramePtr make_frame();
+
+/// FFmpeg's words for one of its error codes.
+std::string av_error_text(int code);
+
+/// Microseconds as a time base.
+inline constexpr AVRational kMicroseconds = {1, 1000000};
+
+/// Opens an input and reads its stream headers. Throws MediaError: "URL: cannot be opened: ...".
+AvInputPtr open_input(const std::string& url);
+
+/// A decoder that is ready for packets of this stream. threads: 0 = as many as the machine has cores.
+/// Throws MediaError naming `url` when FFmpeg has no decoder for it.
+AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads);
+
+/// Time in `time_base` that counts as 0: the first packet of the container, where sound before 0 does not count, which
+/// is there for the decoder to warm up on.
+int64_t container_start(const AVFormatContext& format, AVRational time_base);
+
+/// Colour matrix of a picture whose stream does not name one: BT.709 for high definition, else BT.601, as
+/// players guess.
+AVColorSpace guess_colour_matrix(int64_t width, int64_t height);
+
+/// Sends FFmpeg's messages to the log at debug level. Called by whatever opens something; cheap after the first time.
+void route_ffmpeg_log();
+
+/// While it lives, keeps the first error-level message that `owner` (a format or codec context), or any context when
+/// it is null, writes on this thread: FFmpeg tells some damage, and the reasons of some failures, in no other way.
+class LogWatch {
+ public:
+  explicit LogWatch(const void* owner = nullptr);
+  ~LogWatch();
+  LogWatch(const LogWatch&) = delete;
+  LogWatch& operator=(const LogWatch&) = delete;
+
+  /// Without line break; empty when there was none.
+  const std::string& first_error() const { return first_error_; }
+  void clear() { first_error_.clear(); }
+
+ private:
+  friend void receive_ffmpeg_log(void* context, int level, const char* format, va_list arguments);
+  const void* owner_;
+  LogWatch* outer_;  // watches of one thread form a stack
+  std::string first_error_;
+};
+
+}  // namespace hqtrack

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "core/frame.h"
+
+namespace hqtrack {
+
+/// One output of a run: overlay video, masks, events. Used by one thread, frames in display order.
+class FrameSink {
+ public:
+  /// A sink destroyed without `finish` leaves what it wrote playable or readable where the format allows it.
+  virtual ~FrameSink() = default;
+  /// Throws OutputError naming the file.
+  virtual void write(const TrackedFrame& frame) = 0;
+  /// Completes the output and gives it its final name. Called once, also after an interruption.
+  virtual void finish() = 0;
+};
+
+}  // namespace hqtrack

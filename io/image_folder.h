@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "io/frame_source.h"
+#include "io/rgb_converter.h"
+
+namespace hqtrack {
+
+/// Picture files that `url` means, in the order of their numbers: a folder (all its pictures), a pattern with %d or
+/// %05d, a pattern with * ? [], or one picture. Names compare naturally: frame2 comes before frame10.
+/// Throws MediaError when there is none.
+std::vector<std::filesystem::path> list_images(const std::string& url);
+
+/// True when the text is a pattern and no file of that name.
+bool is_image_pattern(const std::string& url);
+
+/// Pictures of one size as a video of `config.image_rate` frames a second.
+class ImageFolder : public FrameSource {
+ public:
+  /// Reads the first picture. Throws MediaError.
+  ImageFolder(const std::string& url, const SourceConfig& config);
+
+  const VideoInfo& info() const override { return info_; }
+  /// Throws MediaError naming a picture that cannot be read or has another size than the first.
+  std::optional<Frame> read() override;
+
+ private:
+  at::Tensor load(const std::filesystem::path& file);
+
+  std::vector<std::filesystem::path> files_;
+  size_t begin_ = 0, end_ = 0, next_ = 0;  // files that are read, and the next of them
+  VideoInfo info_;
+  RgbConverter converter_;
+  at::Tensor first_;
+};
+
+}  // namespace hqtrack

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+namespace hqtrack {
+
+/// Reads a PNG, JPEG, WebP, BMP or TIFF picture as uint8 RGB [H, W, 3], upright. Throws MediaError.
+at::Tensor read_image(const std::filesystem::path& file);
+
+/// Reads a label mask:
+/// - palette picture: the index is the id;
+/// - 8-bit grey, or RGB(A) whose pixels are all grey: the value is the id, except that a picture of 0 and 255 only is a
+///   binary mask and its object has id 1; 1-bit pictures are binary masks too;
+/// - RGB(A) in colours of the DAVIS palette: the id of each colour.
+/// Alpha is ignored. Refused: 16-bit pictures, other colours, JPEG (its losses invent ids).
+/// Returns uint8 [H, W], contiguous. Throws MediaError naming the file, expected and found.
+at::Tensor read_label_mask(const std::filesystem::path& file);
+
+/// Writes a label mask as a palette PNG (index = id, DAVIS palette). Atomic. Throws OutputError.
+void write_label_mask(const std::filesystem::path& file, const at::Tensor& label_mask);
+
+/// Writes uint8 RGB [H, W, 3] as PNG. Atomic. Throws OutputError.
+void write_image(const std::filesystem::path& file, const at::Tensor& image);
+
+}  // namespace hqtrack

@@ -1,0 +1,77 @@
+#include <ATen/core/Tensor.h>
+#include <c10/util/Exception.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "core/error.h"
+#include "io/davis_palette.h"
+#include "io/mask_reader.h"
+#include "io/output_file.h"
+#include "io/outputs.h"
+#include "io/picture.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace {
+
+AvFramePtr make_picture(AVPixelFormat format, const at::Tensor& pixels) {
+  AvFramePtr frame = make_frame();
+  frame->format = format;
+  frame->height = static_cast<int>(pixels.size(0));
+  frame->width = static_cast<int>(pixels.size(1));
+  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
+  const int64_t row_bytes = pixels.numel() / pixels.size(0);
+  const uint8_t* source = pixels.const_data_ptr<uint8_t>();
+  for (int64_t y = 0; y < pixels.size(0); ++y) {
+    std::memcpy(frame->data[0] + y * frame->linesize[0], source + y * row_bytes, static_cast<size_t>(row_bytes));
+  }
+  return frame;
+}
+
+class MaskWriter : public FrameSink {
+ public:
+  explicit MaskWriter(fs::path folder) : folder_(std::move(folder)) {
+    std::error_code code;
+    fs::create_directories(folder_, code);
+    if (code) throw OutputError(folder_.string() + ": the folder cannot be created: " + code.message());
+  }
+
+  void write(const TrackedFrame& frame) override {
+    char name[32];
+    std::snprintf(name, sizeof(name), "%05lld.png", static_cast<long long>(frame.frame.index));
+    write_label_mask(folder_ / name, frame.label_mask);
+  }
+
+  void finish() override {}  // each file is complete as soon as it has its name
+
+ private:
+  fs::path folder_;
+};
+
+}  // namespace
+
+void write_label_mask(const fs::path& file, const at::Tensor& label_mask) {
+  TORCH_CHECK(label_mask.dim() == 2 && label_mask.scalar_type() == at::kByte && label_mask.numel() > 0,
+              "label mask: expected uint8 [H, W], found ", label_mask.toString(), " ", label_mask.sizes());
+  const AvFramePtr frame = make_picture(AV_PIX_FMT_PAL8, label_mask.contiguous());
+  for (int id = 0; id < 256; ++id) {
+    const Rgb colour = davis_palette()[id];
+    const uint32_t argb = 0xff000000u | uint32_t{colour.r} << 16 | uint32_t{colour.g} << 8 | colour.b;
+    std::memcpy(frame->data[1] + 4 * id, &argb, 4);
+  }
+  write_file(file, encode_png(file, *frame));
+}
+
+void write_image(const fs::path& file, const at::Tensor& image) {
+  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte && image.numel() > 0,
+              "image: expected uint8 [H, W, 3], found ", image.toString(), " ", image.sizes());
+  write_file(file, encode_png(file, *make_picture(AV_PIX_FMT_RGB24, image.contiguous())));
+}
+
+std::unique_ptr<FrameSink> open_mask_sink(const fs::path& folder) { return std::make_unique<MaskWriter>(folder); }
+
+}  // namespace hqtrack

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <utility>
+
+#include "io/ffmpeg.h"
+
+namespace hqtrack {
+
+/// How a decoded picture has to be turned to be seen upright: transposed first, then flipped.
+struct Orientation {
+  bool is_transposed = false;  // rows become columns
+  bool is_flipped_x = false;   // left and right change places
+  bool is_flipped_y = false;   // top and bottom change places
+
+  bool is_identity() const { return !is_transposed && !is_flipped_x && !is_flipped_y; }
+  /// Clockwise turn in degrees, 0, 90, 180 or 270; the nearest description when there is a mirror image too.
+  int rotation_degrees() const;
+};
+
+/// From FFmpeg's display matrix (9 numbers); angles between quarter turns become the nearest quarter turn.
+Orientation orientation_of(const int32_t* display_matrix);
+
+/// The display matrix of a stream or of a decoded picture (Exif of a JPEG); null when there is none.
+const int32_t* find_display_matrix(const AVStream& stream);
+const int32_t* find_display_matrix(const AVFrame& frame);
+
+/// Turns decoded pictures of any pixel format into uint8 RGB tensors. Respects colour matrix, range and chroma
+/// position of each picture, with full chroma interpolation; ignores alpha. Used by one thread.
+class RgbConverter {
+ public:
+  /// `url` is named in errors. is_picture: pictures that name no matrix are BT.601 as JFIF and WebP say; video goes
+  /// by its size.
+  explicit RgbConverter(std::string url, bool is_picture = false) : url_(std::move(url)), is_picture_(is_picture) {}
+
+  /// Returns [H, W, 3], upright. A picture of another size than height x width (as decoded, before turning) is
+  /// scaled to it; 0 = its own size. Throws MediaError for a pixel format that cannot be read.
+  at::Tensor convert(const AVFrame& frame, const Orientation& orientation, int height = 0, int width = 0);
+
+ private:
+  struct Key {
+    int height, width, out_height, out_width, format, colorspace, range, chroma_location;
+    bool operator==(const Key&) const = default;
+  };
+  void prepare(const Key& key);
+
+  std::string url_;
+  bool is_picture_;
+  Key key_ = {};
+  AvScalerPtr scaler_;
+  AvFramePtr rgb_;
+};
+
+}  // namespace hqtrack

@@ -1,0 +1,226 @@
+#include "io/video_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace hqtrack {
+namespace {
+
+/// FFmpeg shows a text file as pictures of a terminal; nobody means that as a video.
+bool is_text_art(AVCodecID codec) {
+  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_BINTEXT || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_IDF;
+}
+
+/// The first video stream that is not a cover picture.
+AVStream* find_video_stream(AVFormatContext& format) {
+  AVStream* best = nullptr;
+  for (unsigned i = 0; i < format.nb_streams; ++i) {
+    AVStream* stream = format.streams[i];
+    if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO || is_text_art(stream->codecpar->codec_id)) continue;
+    if (stream->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS)) continue;
+    const bool is_default = stream->disposition & AV_DISPOSITION_DEFAULT;
+    if (!best || (is_default && !(best->disposition & AV_DISPOSITION_DEFAULT))) best = stream;
+  }
+  return best;
+}
+
+std::string describe_streams(const AVFormatContext& format) {
+  std::string found;
+  for (unsigned i = 0; i < format.nb_streams; ++i) {
+    const char* type = av_get_media_type_string(format.streams[i]->codecpar->codec_type);
+    if (!found.empty()) found += ", ";
+    found += std::string(type ? type : "unknown") + " (" + avcodec_get_name(format.streams[i]->codecpar->codec_id) + ")";
+  }
+  return found.empty() ? "no stream" : found;
+}
+
+bool is_corrupt(const AVFrame& frame) { return (frame.flags & AV_FRAME_FLAG_CORRUPT) || frame.decode_error_flags; }
+
+}  // namespace
+
+VideoDecoder::VideoDecoder(const std::string& url) : url_(url), format_(open_input(url)) {
+  stream_ = find_video_stream(*format_);
+  if (!stream_) throw MediaError(url + ": expected a video stream, found " + describe_streams(*format_));
+  is_mov_ = std::strstr(format_->iformat->name, "mov") != nullptr;
+  if (is_mov_) promised_packets_ = avformat_index_get_entries_count(stream_);
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    // Elsewhere the end of the other streams tells whether the file is whole.
+    if (is_mov_ && format_->streams[i] != stream_) format_->streams[i]->discard = AVDISCARD_ALL;
+  }
+  codec_ = open_decoder(url, *stream_, /*threads=*/0);
+}
+
+bool VideoDecoder::has_audio() const {
+  return av_find_best_stream(format_.get(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0) >= 0;
+}
+
+bool VideoDecoder::seek(int64_t time_us) {
+  if (format_->pb && !(format_->pb->seekable & AVIO_SEEKABLE_NORMAL)) return false;
+  const int64_t target =
+      av_rescale_q(time_us, kMicroseconds, stream_->time_base) + container_start(*format_, stream_->time_base);
+  was_sought_ = av_seek_frame(format_.get(), stream_->index, target, AVSEEK_FLAG_BACKWARD) >= 0;
+  return was_sought_;
+}
+
+std::optional<int64_t> VideoDecoder::duration_us() const {
+  if (stream_->duration != AV_NOPTS_VALUE && stream_->duration > 0) {
+    const int64_t start = stream_->start_time == AV_NOPTS_VALUE
+                              ? 0
+                              : stream_->start_time - container_start(*format_, stream_->time_base);
+    return av_rescale_q(start + stream_->duration, stream_->time_base, kMicroseconds);
+  }
+  if (format_->duration == AV_NOPTS_VALUE || format_->duration <= 0) return std::nullopt;
+  if (format_->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE) return std::nullopt;
+  return av_rescale_q(format_->duration, AV_TIME_BASE_Q, kMicroseconds);
+}
+
+std::optional<int64_t> VideoDecoder::count_frames(int64_t from_us, std::optional<int64_t> to_us) const {
+  if (is_mov_ && promised_packets_ > 0 && !(stream_->duration == AV_NOPTS_VALUE)) {
+    const int64_t offset = container_start(*format_, stream_->time_base);
+    int64_t count = 0;
+    for (int64_t i = 0; i < promised_packets_; ++i) {
+      const AVIndexEntry* entry = avformat_index_get_entry(stream_, static_cast<int>(i));
+      if (!entry || entry->flags & AVINDEX_DISCARD_FRAME) continue;
+      const int64_t time_us = av_rescale_q(entry->timestamp - offset, stream_->time_base, kMicroseconds);
+      if ((from_us <= 0 || time_us >= from_us) && (!to_us || time_us < *to_us)) ++count;
+    }
+    return count;
+  }
+  const std::optional<int64_t> duration = duration_us();
+  const AVRational rate = stream_->avg_frame_rate;
+  if (!duration || rate.num <= 0 || rate.den <= 0) return std::nullopt;
+  const int64_t end = to_us ? std::min(*to_us, *duration) : *duration;
+  return std::max<int64_t>(0, av_rescale(end - from_us, rate.num, int64_t{rate.den} * 1000000));
+}
+
+AvFramePtr VideoDecoder::read() {
+  AvFramePtr frame = make_frame();
+  while (true) {
+    const int result = avcodec_receive_frame(codec_.get(), frame.get());
+    if (result == AVERROR(EAGAIN)) {
+      send_packet();
+    } else if (result == AVERROR_EOF) {
+      if (!damage_.empty()) throw_damage(damage_);
+      check_promises();
+      return nullptr;
+    } else if (result < 0) {
+      if (decoder_error_.empty()) decoder_error_ = av_error_text(result);
+    } else {
+      // A stream that is entered in its middle may show broken pictures until its first key frame.
+      const bool is_entering = num_pictures_ == 0 && (was_sought_ || !starts_with_key_);
+      if (is_corrupt(*frame) && is_entering) continue;
+      note_picture(*frame);
+      frame->pts = picture_time(*frame);
+      ++num_pictures_;
+      return frame;
+    }
+  }
+}
+
+/// Gives the decoder the next packet of the stream, or tells it that there are no more.
+void VideoDecoder::send_packet() {
+  if (is_draining_) throw_damage("the decoder asks for more than there is");
+  if (!read_packet()) {
+    is_draining_ = true;
+    avcodec_send_packet(codec_.get(), nullptr);
+    return;
+  }
+  const int result = avcodec_send_packet(codec_.get(), packet_.get());
+  if (result < 0 && result != AVERROR(EAGAIN) && decoder_error_.empty()) decoder_error_ = av_error_text(result);
+  av_packet_unref(packet_.get());
+}
+
+/// Next packet of the video stream into packet_. False at the end, which damage brings about too.
+bool VideoDecoder::read_packet() {
+  LogWatch watch(format_.get());
+  while (true) {
+    av_packet_unref(packet_.get());
+    const int result = av_read_frame(format_.get(), packet_.get());
+    if (result == AVERROR(EAGAIN)) continue;
+    if (result < 0 && result != AVERROR_EOF) damage_ = av_error_text(result);
+    if (result == AVERROR_EOF && format_->pb && format_->pb->error < 0 && format_->pb->error != AVERROR_EOF) {
+      damage_ = av_error_text(format_->pb->error);
+    }
+    // Matroska skips damage on its own and only the message tells.
+    if (damage_.empty() && !watch.first_error().empty() && std::strstr(format_->iformat->name, "matroska")) {
+      damage_ = watch.first_error();
+    }
+    if (!damage_.empty() || result < 0) return false;
+    if (packet_->stream_index == stream_->index && (packet_->flags & AV_PKT_FLAG_CORRUPT) && num_pictures_ > 0) {
+      damage_ = "a packet is incomplete";
+      return false;
+    }
+    note_packet(*packet_);
+    if (packet_->stream_index == stream_->index) return true;
+  }
+}
+
+void VideoDecoder::note_packet(const AVPacket& packet) {
+  const AVRational time_base = format_->streams[packet.stream_index]->time_base;
+  const int64_t time = packet.pts != AV_NOPTS_VALUE ? packet.pts : packet.dts;
+  if (time != AV_NOPTS_VALUE) {
+    const int64_t end = time + packet.duration - container_start(*format_, time_base);
+    last_end_us_ = std::max(last_end_us_, av_rescale_q(end, time_base, kMicroseconds));
+  }
+  if (packet.stream_index != stream_->index) return;
+  if (num_packets_++ == 0) starts_with_key_ = packet.flags & AV_PKT_FLAG_KEY;
+  if (packet.pts == AV_NOPTS_VALUE || packet.pts != packet.dts) has_true_times_ = true;
+  if (packet.pts != AV_NOPTS_VALUE && !(packet.flags & AV_PKT_FLAG_DISCARD)) pending_.insert(packet.pts);
+}
+
+/// Throws when the picture is damaged, or when one before it was lost.
+void VideoDecoder::note_picture(const AVFrame& frame) {
+  if (is_corrupt(frame)) throw_damage(decoder_error_.empty() ? "a picture is damaged" : decoder_error_);
+  if (frame.pts == AV_NOPTS_VALUE || has_decoding_times()) return;
+  if (const auto own = pending_.find(frame.pts); own != pending_.end()) pending_.erase(own);
+  while (!pending_.empty() && *pending_.begin() < frame.pts) {
+    pending_.erase(pending_.begin());
+    ++num_lost_;
+  }
+  if (num_lost_ > 0 && !decoder_error_.empty()) throw_damage(decoder_error_);
+}
+
+/// Some files give each packet the time of its decoding although pictures are shown in another order.
+bool VideoDecoder::has_decoding_times() const { return !has_true_times_ && codec_->has_b_frames > 0; }
+
+int64_t VideoDecoder::picture_time(const AVFrame& frame) {
+  int64_t time = frame.best_effort_timestamp;
+  if (has_decoding_times() && !pending_.empty()) {  // the k-th picture shown has the k-th smallest time
+    time = *pending_.begin();
+    pending_.erase(pending_.begin());
+  }
+  if (time == AV_NOPTS_VALUE) return time;
+  return time - container_start(*format_, stream_->time_base);
+}
+
+/// At the end of the file: throws when less was found than the container promised.
+void VideoDecoder::check_promises() const {
+  const bool is_short = is_mov_ && !was_sought_ && num_packets_ < promised_packets_;
+  if (is_short) {
+    throw_damage("the file ends after " + std::to_string(num_packets_) + " of " + std::to_string(promised_packets_) +
+                 " packets");
+  }
+  if (!decoder_error_.empty() && (num_lost_ > 0 || !pending_.empty())) throw_damage(decoder_error_);
+  const std::optional<int64_t> promised = is_mov_ ? duration_us() : std::optional<int64_t>();
+  const bool has_total = format_->duration != AV_NOPTS_VALUE && format_->duration > 0 &&
+                         format_->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
+  const int64_t expected_us = promised ? *promised : has_total ? format_->duration : 0;
+  const AVRational rate = stream_->avg_frame_rate;
+  const int64_t frame_us = rate.num > 0 ? av_rescale(1000000, rate.den, rate.num) : 40000;
+  const int64_t tolerance_us = std::max({int64_t{250000}, expected_us / 100, 3 * frame_us});
+  if (last_end_us_ + tolerance_us < expected_us) {
+    throw_damage("the file ends at " + std::to_string(last_end_us_ / 1000) + " of " +
+                 std::to_string(expected_us / 1000) + " ms");
+  }
+}
+
+void VideoDecoder::throw_damage(const std::string& reason) const {
+  std::string message = url_ + ": damaged or truncated";
+  message += num_pictures_ > 0 ? " after frame " + std::to_string(num_pictures_ - 1) : " before the first frame";
+  if (expected_frames_) message += " (expected about " + std::to_string(*expected_frames_) + " frames)";
+  throw MediaError(message + ": " + reason);
+}
+
+}  // namespace hqtrack

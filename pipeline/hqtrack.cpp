@@ -1,0 +1,131 @@
+#include "pipeline/hqtrack.h"
+
+#include <ATen/ops/empty_like.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/label_mask.h"
+#include "core/weights/weights.h"
+#include "tracker/tracker.h"
+#include "tracker/vmos.h"
+
+namespace hqtrack {
+namespace {
+
+Vmos load_network(const TrackerConfig& config, const std::string& device_name) {
+  const at::Device device = resolve_device(device_name);
+  if (config.weights.empty()) throw ConfigError("tracker.weights: expected a weights file, found nothing");
+  Vmos network(config);
+  load_weights(*network, config.weights, kUnusedVmosWeights);
+  network->to(device);
+  return network;
+}
+
+void check_size(const Frame& frame, const at::Tensor& label_mask) {
+  const auto size = [](const at::Tensor& t) {
+    return std::to_string(t.size(1)) + "x" + std::to_string(t.size(0));
+  };
+  if (label_mask.dim() == 2 && label_mask.size(0) == frame.image.size(0) &&
+      label_mask.size(1) == frame.image.size(1)) {
+    return;
+  }
+  throw MediaError(
+      "label mask of frame " + std::to_string(frame.index) + ": expected " + size(frame.image) +
+      " as the frame, found " +
+      (label_mask.dim() == 2 ? size(label_mask) : std::to_string(label_mask.dim()) + " dimensions"));
+}
+
+at::Tensor without(const at::Tensor& label_mask, const std::array<bool, 256>& is_removed) {
+  at::Tensor kept = at::empty_like(label_mask);
+  const uint8_t* from = label_mask.const_data_ptr<uint8_t>();
+  uint8_t* to = kept.mutable_data_ptr<uint8_t>();
+  for (int64_t i = 0; i < kept.numel(); ++i) to[i] = is_removed[from[i]] ? 0 : from[i];
+  return kept;
+}
+
+}  // namespace
+
+class HqTrack::Impl {
+ public:
+  Impl(const TrackerConfig& config, const std::string& device)
+      : tracker_(load_network(config, device), config),
+        states_(config.states),
+        keeps_all_(config.compatibility == "reference") {}
+
+  void set_names(const std::map<int64_t, std::string>& names) { names_ = names; }
+
+  TrackedFrame start(Frame frame, const at::Tensor& label_mask) {
+    c10::InferenceMode guard;
+    check_size(frame, label_mask);
+    tracker_.start(frame.image, label_mask);
+    TrackerResult given{.label_mask = label_mask.clone(), .scores = {}};
+    for (const int64_t id : label_ids(label_mask)) given.scores.push_back({id, 1.0});
+    return describe(std::move(frame), std::move(given));
+  }
+
+  TrackedFrame track(Frame frame, const at::Tensor& new_objects) {
+    c10::InferenceMode guard;
+    if (!new_objects.defined()) {
+      TrackerResult result = tracker_.track(frame.image);
+      return describe(std::move(frame), std::move(result));
+    }
+    check_size(frame, new_objects);
+    TrackerResult result = tracker_.track(frame.image, new_objects);
+    return describe(std::move(frame), std::move(result));
+  }
+
+ private:
+  TrackedFrame describe(Frame frame, TrackerResult result) const {
+    TrackedFrame tracked{
+        .frame = std::move(frame), .label_mask = std::move(result.label_mask), .objects = {}};
+    const std::array<Region, 256> regions = label_regions(tracked.label_mask);
+    std::array<bool, 256> is_removed{};
+    for (const ObjectScore& found : result.scores) {
+      TrackedObject& object = tracked.objects.emplace_back();
+      object.id = found.id;
+      if (const auto name = names_.find(found.id); name != names_.end()) object.name = name->second;
+      object.state = state_of(found, regions[found.id]);
+      if (object.state == ObjectState::kLost) {
+        is_removed[found.id] = regions[found.id].area_px > 0;
+        continue;
+      }
+      object.box = regions[found.id].box;
+      object.area_px = regions[found.id].area_px;
+      object.score = found.score;
+    }
+    if (std::ranges::find(is_removed, true) != is_removed.end()) {
+      tracked.label_mask = without(tracked.label_mask, is_removed);
+    }
+    return tracked;
+  }
+
+  ObjectState state_of(const ObjectScore& found, const Region& region) const {
+    if (region.area_px == 0) return ObjectState::kLost;
+    if (found.score < states_.lost_below && !keeps_all_) return ObjectState::kLost;
+    return found.score < states_.uncertain_below ? ObjectState::kUncertain : ObjectState::kTracked;
+  }
+
+  Tracker tracker_;
+  StateConfig states_;
+  bool keeps_all_;
+  std::map<int64_t, std::string> names_;
+};
+
+HqTrack::HqTrack(const Config& config, const std::string& device)
+    : impl_(std::make_unique<Impl>(config.tracker, device)) {}
+HqTrack::~HqTrack() = default;
+void HqTrack::set_names(const std::map<int64_t, std::string>& names) { impl_->set_names(names); }
+TrackedFrame HqTrack::start(Frame frame, const at::Tensor& label_mask) {
+  return impl_->start(std::move(frame), label_mask);
+}
+TrackedFrame HqTrack::track(Frame frame) { return impl_->track(std::move(frame), {}); }
+TrackedFrame HqTrack::track(Frame frame, const at::Tensor& new_objects) {
+  return impl_->track(std::move(frame), new_objects);
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <stop_token>
+
+#include "core/frame.h"
+#include "io/frame_sink.h"
+#include "io/frame_source.h"
+
+namespace hqtrack {
+
+/// One frame in, the same frame with its objects out. Called by one thread, in display order.
+using TrackStep = std::function<TrackedFrame(Frame)>;
+
+struct RunOptions {
+  size_t queue_frames = 3;                            // frames waiting between two stages; changes no result
+  std::stop_token interrupted;                        // ends the run early, with complete outputs
+  std::function<void(const TrackedFrame&)> on_frame;  // progress; called by the tracker's thread
+};
+
+struct RunSummary {
+  int64_t frames = 0;
+  double seconds = 0;  // wall clock
+  std::map<int64_t, int64_t>
+      times_lost;  // by object id: how often it went from seen to lost; only those that did
+  bool was_interrupted = false;
+  double frames_per_second() const { return seconds > 0 ? static_cast<double>(frames) / seconds : 0; }
+};
+
+/// Streams a video through the tracker into all sinks: reader, tracker and every sink have a thread of their
+/// own, queues between them block when full, so nothing is lost.
+///
+/// However a run ends, all sinks have got the same frames and are finished, so that what was written is
+/// playable:
+/// - the source is damaged: all frames before the damage are tracked and written; then its MediaError is
+/// thrown;
+/// - a stage fails: frames tracked so far are written by the other sinks; then the first exception is thrown.
+/// A sink
+///   that failed itself is not finished;
+/// - interruption: frames tracked so far are written, the summary says so. A source that waits for its data
+/// is waited
+///   for, but the sinks are finished before.
+RunSummary run_pipeline(FrameSource& source, const TrackStep& track,
+                        std::span<const std::unique_ptr<FrameSink>> sinks, const RunOptions& options = {});
+
+}  // namespace hqtrack

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Sets everything up, builds, and runs every test. Further arguments go to ctest: scripts/test.sh -L unit
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+preset=release
+if [[ ${1:-} == --preset ]]; then
+  preset="${2:?--preset: expected release, debug, asan or tsan}"
+  shift 2
+fi
+start=$SECONDS
+"$root/scripts/setup.sh" --preset "$preset"
+tests_start=$SECONDS
+say "==> Tests"
+status=0
+cd "$root"
+# The sanitizer presets choose the unit tests by themselves.
+OMP_WAIT_POLICY=passive ctest --preset "$preset" --no-tests=error -j "$(nproc)" "$@" </dev/null || status=$?
+say "    tests took $(elapsed "$tests_start"), everything $(elapsed "$start")"
+if ((status == 0)); then say "All tests passed."; else say "Some tests failed (ctest status $status)."; fi
+exit "$status"

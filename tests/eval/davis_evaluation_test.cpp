@@ -1,0 +1,259 @@
+#include "eval/davis_evaluation.h"
+
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "eval/davis_report.h"
+#include "tests/eval/davis_folder.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::draw_labels;
+using testing::LabelledBox;
+using testing::TemporaryFolder;
+using testing::write_davis_sequence;
+
+constexpr int64_t kHeight = 30, kWidth = 50;
+
+at::Tensor labels(const std::vector<LabelledBox>& boxes) { return draw_labels(kHeight, kWidth, boxes); }
+
+/// Gives prepared masks; `masks[i]` belongs to frame i. Remembers what it was given.
+class PreparedTracker : public SequenceTracker {
+ public:
+  explicit PreparedTracker(std::vector<at::Tensor> masks) : masks_(std::move(masks)) {}
+
+  void start(Frame frame, const at::Tensor& label_mask) override {
+    ++num_starts;
+    EXPECT_EQ(frame.index, 0);
+    first_mask = label_mask.clone();
+  }
+  at::Tensor track(Frame frame) override {
+    EXPECT_EQ(frame.image[0][0][0].item<int64_t>(), frame.index) << "the picture of another frame";
+    return masks_.at(frame.index);
+  }
+
+  int num_starts = 0;
+  at::Tensor first_mask;
+
+ private:
+  std::vector<at::Tensor> masks_;
+};
+
+class DavisEvaluation : public ::testing::Test {
+ protected:
+  const fs::path& root() const { return folder_.path(); }
+  void add_sequence(const std::string& name, const std::vector<at::Tensor>& annotations) const {
+    write_davis_sequence(root(), name, annotations);
+  }
+  DavisScores track(const std::vector<at::Tensor>& masks, const fs::path& masks_folder = {}) const {
+    PreparedTracker tracker(masks);
+    return evaluate_tracker(read_davis_dataset(root()), tracker, masks_folder);
+  }
+  /// The message of the MediaError that `run` ends with.
+  template <class Run>
+  static std::string error_of(Run run) {
+    try {
+      run();
+    } catch (const MediaError& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST_F(DavisEvaluation, LeavesOutTheFirstAndTheLastFrame) {
+  const at::Tensor box = labels({{1, 5, 5, 10, 10}}), wrong = labels({{1, 30, 15, 10, 10}});
+  add_sequence("dog", {box, box, box, box});
+  const DavisScores right = track({wrong, box, box, wrong});
+  ASSERT_EQ(right.sequences.size(), 1);
+  EXPECT_EQ(right.sequences[0].num_frames, 4);
+  EXPECT_EQ(right.sequences[0].objects.at(0).j, (std::vector<double>{1, 1}));
+  EXPECT_EQ(right.means().j_and_f(), 1);
+  EXPECT_EQ(track({box, wrong, box, box}).means().j, 0.5);
+}
+
+TEST_F(DavisEvaluation, ScoresEachObjectByItself) {
+  // Ids with a gap; the second one is missed by half.
+  const at::Tensor truth = labels({{2, 3, 3, 10, 10}, {5, 20, 10, 8, 10}});
+  const at::Tensor result = labels({{2, 3, 3, 10, 10}, {5, 20, 10, 4, 10}});
+  add_sequence("duo", {truth, truth, truth});
+  const DavisScores scores = track({result, result, result});
+  const auto& objects = scores.sequences.at(0).objects;
+  ASSERT_EQ(objects.size(), 2);
+  EXPECT_EQ(objects[0].id, 2);
+  EXPECT_EQ(objects[0].means().j_and_f(), 1);
+  EXPECT_EQ(objects[1].id, 5);
+  EXPECT_DOUBLE_EQ(objects[1].means().j, 0.5);
+  EXPECT_DOUBLE_EQ(objects[1].means().f, contour_accuracy_f(truth.eq(5), result.eq(5)));
+  EXPECT_DOUBLE_EQ(scores.sequences[0].means().j, 0.75);
+}
+
+TEST_F(DavisEvaluation, MeanIsOverObjectsNotOverSequences) {
+  const at::Tensor one = labels({{1, 5, 5, 10, 10}});
+  const at::Tensor three = labels({{1, 5, 5, 10, 10}, {2, 20, 5, 5, 5}, {3, 30, 5, 5, 5}});
+  add_sequence("a", {one, one, one});
+  add_sequence("b", {three, three, three});
+  const DavisScores scores = track({one, one, one});
+  EXPECT_DOUBLE_EQ(scores.sequences[0].means().j, 1);
+  EXPECT_DOUBLE_EQ(scores.sequences[1].means().j, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(scores.j().mean, 2.0 / 4);
+  EXPECT_DOUBLE_EQ(scores.j().recall, 2.0 / 4);
+  EXPECT_EQ(scores.num_objects(), 4);
+}
+
+TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {
+  const at::Tensor first = labels({{1, 5, 5, 10, 10}, {255, 0, 0, 50, 2}});  // 255 is void
+  const at::Tensor later = labels({{1, 5, 5, 10, 10}, {7, 30, 5, 10, 10}});
+  add_sequence("a", {first, later, later});
+  add_sequence("b", {first, later, later});
+  PreparedTracker tracker({later, later, later});
+  const DavisScores scores = evaluate_tracker(read_davis_dataset(root()), tracker);
+  EXPECT_EQ(tracker.num_starts, 2);
+  EXPECT_TRUE(tracker.first_mask.equal(labels({{1, 5, 5, 10, 10}})));
+  ASSERT_EQ(scores.num_objects(), 2) << "object 7 came later and counts as background";
+  EXPECT_EQ(scores.means().j_and_f(), 1);
+  EXPECT_GT(scores.frames_per_second().value(), 0);
+}
+
+TEST_F(DavisEvaluation, WrittenMasksScoreTheSame) {
+  const at::Tensor truth = labels({{1, 5, 5, 10, 10}, {2, 30, 5, 10, 10}});
+  const at::Tensor result = labels({{1, 6, 7, 10, 10}, {2, 28, 5, 10, 12}});
+  add_sequence("duo", {truth, truth, truth, truth});
+  const TemporaryFolder masks;
+  const DavisScores tracked = track({truth, result, truth, result}, masks.path());
+  EXPECT_TRUE(read_label_mask(masks.path() / "duo/00000.png").equal(truth));
+  EXPECT_TRUE(read_label_mask(masks.path() / "duo/00003.png").equal(result));
+
+  std::vector<std::string> reported;
+  const DavisScores scored = evaluate_results(read_davis_dataset(root()), masks.path(),
+                                              [&](const SequenceScores& s) { reported.push_back(s.name); });
+  ASSERT_EQ(scored.num_objects(), 2);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(scored.sequences[0].objects[i].j, tracked.sequences[0].objects[i].j);
+    EXPECT_EQ(scored.sequences[0].objects[i].f, tracked.sequences[0].objects[i].f);
+  }
+  EXPECT_LT(scored.means().j, 1);
+  EXPECT_EQ(reported, std::vector<std::string>{"duo"});
+  EXPECT_FALSE(scored.frames_per_second().has_value());
+}
+
+TEST_F(DavisEvaluation, RejectsResultsThatAreNotOfThisDataSet) {
+  const at::Tensor box = labels({{1, 5, 5, 10, 10}});
+  add_sequence("dog", {box, box, box, box});
+  const auto sequences = read_davis_dataset(root());
+  const TemporaryFolder results;
+  fs::create_directories(results.path() / "dog");
+  const fs::path second = results.path() / "dog/00001.png", third = results.path() / "dog/00002.png";
+  const auto error = [&] { return error_of([&] { evaluate_results(sequences, results.path()); }); };
+
+  write_label_mask(second, box);
+  EXPECT_NE(error().find("00002.png: expected a mask"), std::string::npos);
+  write_label_mask(third, box.slice(1, 0, 40).contiguous());
+  EXPECT_NE(error().find("00002.png: expected 50x30 pixels"), std::string::npos);
+  write_label_mask(third, labels({{1, 5, 5, 10, 10}, {4, 0, 0, 2, 2}}));
+  EXPECT_NE(error().find("found id 4"), std::string::npos);
+  write_label_mask(third, box);
+  EXPECT_EQ(error(), "no error");
+}
+
+TEST_F(DavisEvaluation, RejectsSizesThatChange) {
+  const at::Tensor box = labels({{1, 5, 5, 10, 10}}), small = box.slice(1, 0, 40).contiguous();
+  add_sequence("dog", {box, box, box});
+  write_label_mask(root() / "Annotations/480p/dog/00001.png", small);
+  EXPECT_NE(error_of([&] {
+              track({box, box, box});
+            }).find("Annotations/480p/dog/00001.png: expected 50x30"),
+            std::string::npos);
+  add_sequence("dog", {box, box, box});
+  write_label_mask(root() / "Annotations/480p/dog/00000.png", small);
+  EXPECT_NE(error_of([&] { track({box, box, box}); }).find("00000.png: expected 50x30"), std::string::npos);
+  add_sequence("dog", {box, small, box});
+  EXPECT_NE(error_of([&] {
+              track({box, box, box});
+            }).find("JPEGImages/480p/dog/00001.png: expected 50x30"),
+            std::string::npos);
+}
+
+TEST_F(DavisEvaluation, RejectsAFirstFrameWithoutObjects) {
+  const at::Tensor none = labels({}), box = labels({{1, 5, 5, 10, 10}});
+  add_sequence("dog", {none, box, box});
+  EXPECT_NE(error_of([&] {
+              track({box, box, box});
+            }).find("00000.png: expected the objects"),
+            std::string::npos);
+}
+
+TEST_F(DavisEvaluation, RejectsADamagedPicture) {
+  const at::Tensor box = labels({{1, 5, 5, 10, 10}});
+  add_sequence("dog", {box, box, box});
+  std::ofstream(root() / "JPEGImages/480p/dog/00001.png", std::ios::trunc) << "no picture";
+  EXPECT_NE(error_of([&] { track({box, box, box}); }).find("00001.png"), std::string::npos);
+}
+
+DavisScores example_scores() {
+  return {{{.name = "dog",
+            .num_frames = 4,
+            .objects = {{.id = 1, .j = {0.75, 0.25}, .f = {1, 0.5}}},
+            .frames_per_second = 20},
+           {.name = "duo",
+            .num_frames = 7,
+            .objects = {{.id = 2, .j = {1}, .f = {1}}, {.id = 9, .j = {0}, .f = {0.5}}},
+            .frames_per_second = 10}}};
+}
+
+TEST(DavisReport, JsonHoldsAllScores) {
+  const auto json = nlohmann::json::parse(davis_json(
+      example_scores(), {.config = "nano", .weights = "w", .device = "cpu", .dataset = "D", .list = "L"}));
+  EXPECT_EQ(json["config"], "nano");
+  EXPECT_FALSE(json["version"].get<std::string>().empty());
+  EXPECT_DOUBLE_EQ(json["j_mean"], 0.5);
+  EXPECT_DOUBLE_EQ(json["f_mean"], 0.75);
+  EXPECT_DOUBLE_EQ(json["j_and_f"], 0.625);
+  EXPECT_DOUBLE_EQ(json["frames_per_second"].get<double>(), 9 / (3 / 20.0 + 6 / 10.0));
+  EXPECT_EQ(json["num_objects"], 3);
+  ASSERT_EQ(json["sequences"].size(), 2);
+  EXPECT_EQ(json["sequences"][1]["name"], "duo");
+  EXPECT_DOUBLE_EQ(json["sequences"][1]["j_and_f"], 0.625);
+  EXPECT_EQ(json["sequences"][1]["objects"][1]["id"], 9);
+  EXPECT_DOUBLE_EQ(json["sequences"][1]["objects"][1]["f_mean"], 0.5);
+}
+
+TEST(DavisReport, JsonHasNoSpeedOfResults) {
+  DavisScores scores = example_scores();
+  for (SequenceScores& sequence : scores.sequences) sequence.frames_per_second.reset();
+  const auto json = nlohmann::json::parse(davis_json(scores, {}));
+  EXPECT_TRUE(json["frames_per_second"].is_null());
+  EXPECT_TRUE(json["sequences"][0]["frames_per_second"].is_null());
+}
+
+TEST(DavisReport, JsonFileIsWrittenOrSaid) {
+  const TemporaryFolder folder;
+  write_davis_json(folder.path() / "scores.json", example_scores(), {});
+  std::ifstream stream(folder.path() / "scores.json");
+  EXPECT_EQ(nlohmann::json::parse(stream)["num_objects"], 3);
+  EXPECT_THROW(write_davis_json(folder.path() / "nowhere" / "scores.json", example_scores(), {}),
+               OutputError);
+}
+
+TEST(DavisReport, TableLinesUpAndNamesObjectsOfASequenceWithSeveral) {
+  const DavisScores scores = example_scores();
+  const std::string head = davis_table_head(), dog = davis_table_row(scores.sequences[0]),
+                    duo = davis_table_row(scores.sequences[1]), foot = davis_table_foot(scores);
+  EXPECT_EQ(dog.size(), head.size());
+  EXPECT_EQ(foot.size(), head.size());
+  EXPECT_EQ(duo.size(), 3 * head.size());
+  EXPECT_NE(dog.find("0.5000  0.7500  0.6250      20.0"), std::string::npos) << dog;
+  EXPECT_NE(duo.find("  object 9"), std::string::npos);
+  EXPECT_NE(foot.find("mean over 3 objects"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hqtrack

@@ -1,0 +1,203 @@
+#include "pipeline/hqtrack.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "core/config.h"
+#include "core/error.h"
+#include "pipeline/track_stage.h"
+#include "tests/pipeline/tiny_model.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack {
+namespace {
+
+constexpr int64_t kHeight = 50, kWidth = 82;
+
+Frame make_test_frame(int64_t index, int64_t height = kHeight, int64_t width = kWidth) {
+  at::manual_seed(100 + index);
+  return {
+      .index = index, .pts_us = index * 40000, .image = at::randint(0, 256, {height, width, 3}, at::kByte)};
+}
+
+/// Two objects with a gap in their ids.
+at::Tensor two_objects() {
+  at::Tensor mask = at::zeros({kHeight, kWidth}, at::kByte);
+  mask.slice(0, 5, 25).slice(1, 10, 40).fill_(3);
+  mask.slice(0, 30, 45).slice(1, 50, 80).fill_(200);
+  return mask;
+}
+
+at::Tensor one_object(int64_t id) {
+  at::Tensor mask = at::zeros({kHeight, kWidth}, at::kByte);
+  mask.slice(0, 0, 20).slice(1, 45, 75).fill_(id);
+  return mask;
+}
+
+/// Area and box agree with the label mask, pixel by pixel.
+void expect_objects_match_mask(const TrackedFrame& tracked) {
+  int64_t area_of_all = 0;
+  for (const TrackedObject& object : tracked.objects) {
+    const at::Tensor places = at::nonzero(tracked.label_mask.eq(object.id));
+    EXPECT_EQ(object.area_px, places.size(0)) << "object " << object.id;
+    area_of_all += places.size(0);
+    EXPECT_EQ(object.state == ObjectState::kLost, places.size(0) == 0) << "object " << object.id;
+    if (places.size(0) == 0) {
+      EXPECT_TRUE(object.box.is_empty());
+      EXPECT_EQ(object.score, 0);
+      continue;
+    }
+    const at::Tensor low = std::get<0>(places.min(0)), high = std::get<0>(places.max(0));
+    EXPECT_EQ(object.box.y0, low[0].item<int64_t>());
+    EXPECT_EQ(object.box.x0, low[1].item<int64_t>());
+    EXPECT_EQ(object.box.y1, high[0].item<int64_t>() + 1);
+    EXPECT_EQ(object.box.x1, high[1].item<int64_t>() + 1);
+  }
+  EXPECT_EQ(area_of_all, tracked.label_mask.count_nonzero().item<int64_t>())
+      << "pixels of ids that are not listed";
+}
+
+class HqTrackTest : public ::testing::Test {
+ protected:
+  Config config(const std::vector<std::string>& overrides = {}) {
+    return load_config(testing::write_tiny_model(folder_.path()), overrides);
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(HqTrackTest, StartsWithTheGivenMask) {
+  HqTrack hqtrack(config(), "cpu");
+  hqtrack.set_names({{200, "ball"}});
+  const TrackedFrame first = hqtrack.start(make_test_frame(0), two_objects());
+  EXPECT_TRUE(first.label_mask.equal(two_objects()));
+  ASSERT_EQ(first.objects.size(), 2U);
+  EXPECT_EQ(first.objects[0].id, 3);
+  EXPECT_EQ(first.objects[0].name, "");
+  EXPECT_EQ(first.objects[0].area_px, 600);
+  EXPECT_EQ(first.objects[0].score, 1.0);
+  EXPECT_EQ(first.objects[0].state, ObjectState::kTracked);
+  EXPECT_EQ(first.objects[1].id, 200);
+  EXPECT_EQ(first.objects[1].name, "ball");
+  expect_objects_match_mask(first);
+}
+
+TEST_F(HqTrackTest, KeepsIdsAndDescribesEveryFrame) {
+  HqTrack hqtrack(config(), "cpu");
+  hqtrack.start(make_test_frame(0), two_objects());
+  for (int64_t i = 1; i < 8; ++i) {
+    const TrackedFrame tracked = hqtrack.track(make_test_frame(i));
+    EXPECT_EQ(tracked.frame.index, i);
+    EXPECT_EQ(tracked.label_mask.sizes(), (at::IntArrayRef{kHeight, kWidth}));
+    ASSERT_EQ(tracked.objects.size(), 2U);
+    EXPECT_EQ(tracked.objects[0].id, 3);
+    EXPECT_EQ(tracked.objects[1].id, 200);
+    expect_objects_match_mask(tracked);
+  }
+}
+
+TEST_F(HqTrackTest, TakesLostObjectsOutOfTheMask) {
+  // No mean probability reaches 1 with random weights.
+  HqTrack hqtrack(config({"tracker.states.uncertain_below=1", "tracker.states.lost_below=1"}), "cpu");
+  hqtrack.start(make_test_frame(0), two_objects());
+  const TrackedFrame tracked = hqtrack.track(make_test_frame(1));
+  EXPECT_EQ(tracked.label_mask.count_nonzero().item<int64_t>(), 0);
+  for (const TrackedObject& object : tracked.objects) EXPECT_EQ(object.state, ObjectState::kLost);
+  expect_objects_match_mask(tracked);
+}
+
+TEST_F(HqTrackTest, CallsDoubtfulObjectsUncertain) {
+  HqTrack doubting(config({"tracker.states.uncertain_below=1"}), "cpu");
+  HqTrack trusting(config(), "cpu");
+  doubting.start(make_test_frame(0), two_objects());
+  trusting.start(make_test_frame(0), two_objects());
+  const TrackedFrame doubted = doubting.track(make_test_frame(1)),
+                     trusted = trusting.track(make_test_frame(1));
+  EXPECT_TRUE(doubted.label_mask.equal(trusted.label_mask));
+  ASSERT_GT(trusted.label_mask.count_nonzero().item<int64_t>(), 0);
+  for (size_t i = 0; i < trusted.objects.size(); ++i) {
+    if (trusted.objects[i].area_px == 0) continue;
+    EXPECT_EQ(trusted.objects[i].state, ObjectState::kTracked);
+    EXPECT_EQ(doubted.objects[i].state, ObjectState::kUncertain);
+  }
+}
+
+TEST_F(HqTrackTest, ReferenceCompatibilityKeepsEveryPixel) {
+  HqTrack keeping(config({"tracker.compatibility=reference", "tracker.states.uncertain_below=1",
+                          "tracker.states.lost_below=1"}),
+                  "cpu");
+  HqTrack plain(config({"tracker.compatibility=reference"}), "cpu");
+  at::Tensor mask = two_objects();
+  mask.masked_fill_(mask.eq(200), 4);
+  keeping.start(make_test_frame(0), mask);
+  plain.start(make_test_frame(0), mask);
+  const TrackedFrame kept = keeping.track(make_test_frame(1));
+  EXPECT_TRUE(kept.label_mask.equal(plain.track(make_test_frame(1)).label_mask));
+  EXPECT_GT(kept.label_mask.count_nonzero().item<int64_t>(), 0);
+}
+
+TEST_F(HqTrackTest, AddsObjectsLater) {
+  HqTrack hqtrack(config(), "cpu");
+  hqtrack.start(make_test_frame(0), two_objects());
+  hqtrack.track(make_test_frame(1));
+  const at::Tensor added = one_object(9);
+  const TrackedFrame tracked = hqtrack.track(make_test_frame(2), added);
+  ASSERT_EQ(tracked.objects.size(), 3U);
+  EXPECT_EQ(tracked.objects[1].id, 9);
+  EXPECT_EQ(tracked.objects[1].score, 1.0);
+  EXPECT_TRUE(tracked.label_mask.eq(9).equal(added.eq(9)));
+  expect_objects_match_mask(tracked);
+  EXPECT_EQ(hqtrack.track(make_test_frame(3)).objects.size(), 3U);
+}
+
+TEST_F(HqTrackTest, LeavesTheGivenMaskAlone) {
+  HqTrack hqtrack(config(), "cpu");
+  const at::Tensor mask = two_objects();
+  TrackedFrame first = hqtrack.start(make_test_frame(0), mask);
+  hqtrack.track(make_test_frame(1), one_object(3));
+  EXPECT_TRUE(mask.equal(two_objects()));
+  EXPECT_TRUE(first.label_mask.equal(two_objects()));
+}
+
+TEST_F(HqTrackTest, RefusesWhatDoesNotFit) {
+  const Config good = config();
+  HqTrack hqtrack(good, "cpu");
+  EXPECT_THROW(hqtrack.start(make_test_frame(0, kHeight, kWidth + 1), two_objects()), MediaError);
+  hqtrack.start(make_test_frame(0), two_objects());
+  EXPECT_THROW(hqtrack.track(make_test_frame(1, kHeight + 2, kWidth)), MediaError);
+  EXPECT_THROW(hqtrack.track(make_test_frame(1), at::zeros({kHeight, kWidth - 1}, at::kByte)), MediaError);
+  EXPECT_THROW(HqTrack(good, "gpu"), DeviceError);
+  EXPECT_THROW(HqTrack(good, "cuda:99"), DeviceError);
+  Config without_weights = good;
+  without_weights.tracker.weights.clear();
+  EXPECT_THROW(HqTrack(without_weights, "cpu"), ConfigError);
+  Config missing_weights = good;
+  missing_weights.tracker.weights += ".missing";
+  EXPECT_THROW(HqTrack(missing_weights, "cpu"), WeightsError);
+}
+
+TEST_F(HqTrackTest, StageGivesMasksAtTheirFrames) {
+  HqTrack hqtrack(config(), "cpu");
+  TrackStage stage(hqtrack, {{4, one_object(9)}, {2, two_objects()}, {50, one_object(1)}});
+  std::vector<size_t> num_objects;
+  for (int64_t i = 0; i < 6; ++i) {
+    const TrackedFrame tracked = stage(make_test_frame(i));
+    EXPECT_EQ(tracked.frame.index, i);
+    num_objects.push_back(tracked.objects.size());
+    expect_objects_match_mask(tracked);
+    if (i == 2) EXPECT_TRUE(tracked.label_mask.equal(two_objects()));
+  }
+  EXPECT_EQ(num_objects, (std::vector<size_t>{0, 0, 2, 2, 3, 3}));
+  EXPECT_EQ(stage.pending_frames(), (std::vector<int64_t>{50}));
+}
+
+TEST_F(HqTrackTest, StageLaysMasksOfOneFrameOverEachOther) {
+  HqTrack hqtrack(config(), "cpu");
+  at::Tensor expected = two_objects();
+  expected.slice(0, 0, 20).slice(1, 45, 75).fill_(9);
+  TrackStage stage(hqtrack, {{0, two_objects()}, {0, one_object(9)}});
+  EXPECT_TRUE(stage(make_test_frame(0)).label_mask.equal(expected));
+  EXPECT_THROW(TrackStage(hqtrack, {{0, two_objects()}, {0, at::zeros({4, 4}, at::kByte)}}), MediaError);
+}
+
+}  // namespace
+}  // namespace hqtrack

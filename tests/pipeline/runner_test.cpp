@@ -1,0 +1,276 @@
+#include "pipeline/runner.h"
+
+#include <ATen/ops/full.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+
+namespace hqtrack {
+namespace {
+
+constexpr int64_t kNever = -1;
+
+/// Frames of 2x3 pixels whose values are their index.
+class FakeSource : public FrameSource {
+ public:
+  explicit FakeSource(int64_t num_frames) : num_frames_(num_frames) {}
+
+  const VideoInfo& info() const override { return info_; }
+  std::optional<Frame> read() override {
+    if (num_read == damaged_at) throw MediaError("fake: damaged at frame " + std::to_string(num_read));
+    if (num_read == broken_at) throw std::runtime_error("reader failed");
+    if (num_read == num_frames_) return std::nullopt;
+    const int64_t index = num_read++;
+    return Frame{
+        .index = index, .pts_us = 40000 * index, .image = at::full({2, 3, 3}, index % 256, at::kByte)};
+  }
+
+  int64_t damaged_at = kNever, broken_at = kNever;
+  std::atomic<int64_t> num_read = 0;
+
+ private:
+  int64_t num_frames_;
+  VideoInfo info_;
+};
+
+/// What a sink got; outlives it.
+struct Received {
+  std::vector<int64_t> frames;
+  std::vector<int64_t> labels;  // value of each frame's label mask
+  bool is_finished = false;
+};
+
+class FakeSink : public FrameSink {
+ public:
+  explicit FakeSink(Received& received) : received_(received) {}
+  void write(const TrackedFrame& tracked) override {
+    if (static_cast<int64_t>(received_.frames.size()) == fails_at) throw OutputError("sink failed");
+    if (delay.count() > 0) std::this_thread::sleep_for(delay);
+    received_.frames.push_back(tracked.frame.index);
+    received_.labels.push_back(tracked.label_mask.const_data_ptr<uint8_t>()[0]);
+  }
+  void finish() override {
+    if (fails_in_finish) throw OutputError("finish failed");
+    received_.is_finished = true;
+  }
+
+  int64_t fails_at = kNever;
+  bool fails_in_finish = false;
+  std::chrono::microseconds delay{0};
+
+ private:
+  Received& received_;
+};
+
+TrackedFrame label_by_index(Frame frame) {
+  const int64_t index = frame.index;
+  return {
+      .frame = std::move(frame), .label_mask = at::full({2, 3}, (index * 7) % 256, at::kByte), .objects = {}};
+}
+
+TrackStep failing_at(int64_t index) {
+  return [index](Frame frame) {
+    if (frame.index == index) throw std::logic_error("tracker failed");
+    return label_by_index(std::move(frame));
+  };
+}
+
+/// Two sinks and what they get.
+struct TwoSinks {
+  TwoSinks() {
+    for (Received& each : received) {
+      auto sink = std::make_unique<FakeSink>(each);
+      raw.push_back(sink.get());
+      sinks.push_back(std::move(sink));
+    }
+  }
+  Received received[2];
+  std::vector<std::unique_ptr<FrameSink>> sinks;
+  std::vector<FakeSink*> raw;
+};
+
+void expect_frames_up_to(const Received& received, int64_t count) {
+  ASSERT_EQ(static_cast<int64_t>(received.frames.size()), count);
+  for (int64_t i = 0; i < count; ++i) EXPECT_EQ(received.frames[i], i);
+  EXPECT_TRUE(received.is_finished);
+}
+
+template <class Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "no exception";
+}
+
+TEST(RunPipeline, GivesEverySinkEveryFrameInOrder) {
+  FakeSource source(150);
+  TwoSinks outputs;
+  outputs.raw[1]->delay = std::chrono::microseconds(300);
+  const RunSummary summary = run_pipeline(source, label_by_index, outputs.sinks, {.queue_frames = 1});
+  expect_frames_up_to(outputs.received[0], 150);
+  expect_frames_up_to(outputs.received[1], 150);
+  EXPECT_EQ(summary.frames, 150);
+  EXPECT_GT(summary.seconds, 0);
+  EXPECT_FALSE(summary.was_interrupted);
+}
+
+TEST(RunPipeline, GivesTheSameForEveryQueueSize) {
+  std::vector<std::vector<int64_t>> labels;
+  for (const size_t queue_frames : {1, 2, 7}) {
+    FakeSource source(60);
+    TwoSinks outputs;
+    run_pipeline(source, label_by_index, outputs.sinks, {.queue_frames = queue_frames});
+    labels.push_back(outputs.received[0].labels);
+  }
+  EXPECT_EQ(labels[0], labels[1]);
+  EXPECT_EQ(labels[0], labels[2]);
+  EXPECT_EQ(labels[0].size(), 60U);
+}
+
+TEST(RunPipeline, AVideoWithoutFramesFinishesItsOutputs) {
+  FakeSource source(0);
+  TwoSinks outputs;
+  EXPECT_EQ(run_pipeline(source, label_by_index, outputs.sinks).frames, 0);
+  expect_frames_up_to(outputs.received[0], 0);
+}
+
+TEST(RunPipeline, HoldsFewFramesWhenASinkIsSlow) {
+  FakeSource source(40);
+  Received received;
+  std::vector<std::unique_ptr<FrameSink>> sinks;
+  int64_t largest_lead = 0;
+  struct Watching : FakeSink {
+    Watching(Received& r, FakeSource& s, int64_t& lead) : FakeSink(r), r_(r), source_(s), lead_(lead) {}
+    void write(const TrackedFrame& tracked) override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      lead_ = std::max<int64_t>(lead_, source_.num_read - static_cast<int64_t>(r_.frames.size()));
+      FakeSink::write(tracked);
+    }
+    Received& r_;
+    FakeSource& source_;
+    int64_t& lead_;
+  };
+  sinks.push_back(std::make_unique<Watching>(received, source, largest_lead));
+  run_pipeline(source, label_by_index, sinks, {.queue_frames = 2});
+  expect_frames_up_to(received, 40);
+  // Two queues of two, and one frame in the hands of each of three threads.
+  EXPECT_LE(largest_lead, 7);
+}
+
+TEST(RunPipeline, DamagedInputIsTrackedUpToTheDamage) {
+  FakeSource source(100);
+  source.damaged_at = 23;
+  TwoSinks outputs;
+  EXPECT_THROW(run_pipeline(source, label_by_index, outputs.sinks), MediaError);
+  expect_frames_up_to(outputs.received[0], 23);
+  expect_frames_up_to(outputs.received[1], 23);
+}
+
+TEST(RunPipeline, AFailedReaderStopsTheRun) {
+  FakeSource source(100);
+  source.broken_at = 23;
+  TwoSinks outputs;
+  EXPECT_EQ(message_of([&] { run_pipeline(source, label_by_index, outputs.sinks); }), "reader failed");
+  EXPECT_EQ(outputs.received[0].frames, outputs.received[1].frames);
+  EXPECT_TRUE(outputs.received[0].is_finished);
+}
+
+TEST(RunPipeline, AFailedTrackerLeavesFinishedOutputs) {
+  FakeSource source(100000);
+  TwoSinks outputs;
+  EXPECT_EQ(message_of([&] { run_pipeline(source, failing_at(17), outputs.sinks); }), "tracker failed");
+  expect_frames_up_to(outputs.received[0], 17);
+  expect_frames_up_to(outputs.received[1], 17);
+  EXPECT_LT(source.num_read, 100000);
+}
+
+TEST(RunPipeline, AFailedSinkDoesNotHurtTheOther) {
+  for (const size_t failing : {0, 1}) {
+    FakeSource source(100000);
+    TwoSinks outputs;
+    outputs.raw[failing]->fails_at = 9;
+    EXPECT_EQ(message_of([&] { run_pipeline(source, label_by_index, outputs.sinks, {.queue_frames = 2}); }),
+              "sink failed");
+    EXPECT_EQ(outputs.received[failing].frames.size(), 9U);
+    EXPECT_FALSE(outputs.received[failing].is_finished);
+    const Received& other = outputs.received[1 - failing];
+    EXPECT_GE(other.frames.size(), 10U);
+    expect_frames_up_to(other, static_cast<int64_t>(other.frames.size()));
+    EXPECT_LT(source.num_read, 100000);
+  }
+}
+
+TEST(RunPipeline, TellsWhenAnOutputCannotBeFinished) {
+  FakeSource source(5);
+  TwoSinks outputs;
+  outputs.raw[0]->fails_in_finish = true;
+  EXPECT_EQ(message_of([&] { run_pipeline(source, label_by_index, outputs.sinks); }), "finish failed");
+  expect_frames_up_to(outputs.received[1], 5);
+}
+
+TEST(RunPipeline, TheFirstExceptionIsTheOneThrown) {
+  FakeSource source(100);
+  TwoSinks outputs;
+  outputs.raw[0]->fails_in_finish = true;  // comes after the tracker's
+  EXPECT_EQ(message_of([&] { run_pipeline(source, failing_at(3), outputs.sinks); }), "tracker failed");
+}
+
+TEST(RunPipeline, AnInterruptedRunFinishesAllOutputsAtTheSameFrame) {
+  FakeSource source(100000);
+  TwoSinks outputs;
+  outputs.raw[0]->delay = std::chrono::milliseconds(1);
+  std::stop_source interrupt;
+  const RunSummary summary =
+      run_pipeline(source, label_by_index, outputs.sinks,
+                   {.interrupted = interrupt.get_token(), .on_frame = [&](const TrackedFrame& tracked) {
+                      if (tracked.frame.index == 20) interrupt.request_stop();
+                    }});
+  EXPECT_TRUE(summary.was_interrupted);
+  EXPECT_EQ(summary.frames, 21);
+  expect_frames_up_to(outputs.received[0], 21);
+  expect_frames_up_to(outputs.received[1], 21);
+}
+
+TEST(RunPipeline, AnInterruptionBeforeTheStartTracksNothing) {
+  FakeSource source(100);
+  TwoSinks outputs;
+  std::stop_source interrupt;
+  interrupt.request_stop();
+  const RunSummary summary =
+      run_pipeline(source, label_by_index, outputs.sinks, {.interrupted = interrupt.get_token()});
+  EXPECT_TRUE(summary.was_interrupted);
+  expect_frames_up_to(outputs.received[0], summary.frames);
+  EXPECT_EQ(summary.frames, 0);
+}
+
+TEST(RunPipeline, CountsHowOftenAnObjectIsLost) {
+  FakeSource source(6);
+  TwoSinks outputs;
+  // Object 4 is seen in 0, 1, 3, 5 and object 9 always.
+  const RunSummary summary = run_pipeline(
+      source,
+      [](Frame frame) {
+        TrackedFrame tracked = label_by_index(std::move(frame));
+        const bool is_lost = tracked.frame.index == 2 || tracked.frame.index == 4;
+        tracked.objects.resize(2);
+        tracked.objects[0].id = 4;
+        tracked.objects[0].state = is_lost ? ObjectState::kLost : ObjectState::kUncertain;
+        tracked.objects[1].id = 9;
+        tracked.objects[1].state = ObjectState::kTracked;
+        return tracked;
+      },
+      outputs.sinks);
+  EXPECT_EQ(summary.times_lost, (std::map<int64_t, int64_t>{{4, 2}}));
+}
+
+}  // namespace
+}  // namespace hqtrack

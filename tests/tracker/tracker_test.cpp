@@ -1,0 +1,106 @@
+#include "tracker/tracker.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/label_mask.h"
+#include "tests/support/golden.h"
+#include "tests/tracker/tiny_model.h"
+
+namespace hqtrack {
+namespace {
+
+using testing::disc_labels;
+using testing::moving_discs;
+using testing::tiny_config;
+using testing::tiny_network;
+
+std::vector<at::Tensor> track_discs(const TrackerConfig& config, const at::Tensor& labels, int64_t frames) {
+  Tracker tracker(tiny_network(config), config);
+  tracker.start(moving_discs(0), labels);
+  std::vector<at::Tensor> masks;
+  for (int64_t t = 1; t < frames; ++t) masks.push_back(tracker.track(moving_discs(t)).label_mask);
+  return masks;
+}
+
+TEST(Tracker, GapsInIdsChangeNothingButTheIds) {
+  const auto dense = track_discs(tiny_config(), disc_labels(1, 2), 8);
+  const auto gaps = track_discs(tiny_config(), disc_labels(40, 200), 8);
+  for (size_t t = 0; t < dense.size(); ++t) {
+    at::Tensor expected = dense[t].clone();
+    expected.masked_fill_(dense[t] == 1, 40);
+    expected.masked_fill_(dense[t] == 2, 200);
+    EXPECT_TRUE(at::equal(gaps[t], expected)) << "frame " << t + 1;
+  }
+}
+
+TEST(Tracker, ReferenceCompatibilityUsesIdsAsSlots) {
+  TrackerConfig config = tiny_config();
+  config.compatibility = "reference";
+  Tracker tracker(tiny_network(config), config);
+  tracker.start(moving_discs(0), disc_labels(1, 3));
+  const auto scores = tracker.track(moving_discs(1)).scores;
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_EQ(scores[1].id, 3);
+  // The slot in the gap is a phantom: with these weights it wins pixels over the frames.
+  const auto reference = track_discs(config, disc_labels(1, 3), 8), right = track_discs(tiny_config(), disc_labels(1, 3), 8);
+  bool has_phantom = false, right_has_phantom = false;
+  for (size_t t = 0; t < reference.size(); ++t) {
+    has_phantom |= (reference[t] == 2).any().item<bool>();
+    right_has_phantom |= (right[t] == 2).any().item<bool>();
+  }
+  EXPECT_TRUE(has_phantom);
+  EXPECT_FALSE(right_has_phantom);
+}
+
+TEST(Tracker, TheSameVideoTwiceGivesTheSameMasks) {
+  const auto first = track_discs(tiny_config(), disc_labels(1, 2), 10);
+  const auto second = track_discs(tiny_config(), disc_labels(1, 2), 10);
+  for (size_t t = 0; t < first.size(); ++t) EXPECT_TRUE(at::equal(first[t], second[t])) << "frame " << t + 1;
+}
+
+TEST(Tracker, StartForgetsEverything) {
+  Tracker tracker(tiny_network(), tiny_config());
+  tracker.start(moving_discs(0), disc_labels(5, 9));
+  for (int t = 1; t < 6; ++t) tracker.track(moving_discs(t));
+  tracker.start(moving_discs(0), disc_labels(1, 2));
+  EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 2}));
+  EXPECT_TRUE(at::equal(tracker.track(moving_discs(1)).label_mask, track_discs(tiny_config(), disc_labels(1, 2), 2)[0]));
+}
+
+TEST(Tracker, AddsObjectsBeyondOneEngine) {
+  Tracker tracker(tiny_network(), tiny_config());  // 3 objects an engine
+  tracker.start(moving_discs(0), disc_labels(1, 2));
+  at::Tensor added = at::zeros({60, 80}, at::kByte);
+  for (int64_t i = 0; i < 4; ++i) added.narrow(0, 5, 8).narrow(1, 10 * i, 8).fill_(10 + i);
+  const TrackerResult at_event = tracker.track(moving_discs(1), added);
+  EXPECT_TRUE(at::equal(at_event.label_mask.masked_select(added > 0), added.masked_select(added > 0)));
+  EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 2, 10, 11, 12, 13}));
+  EXPECT_EQ(at_event.scores.size(), 6u);
+  EXPECT_EQ(at_event.scores.back().score, 1.0);
+  EXPECT_EQ(tracker.track(moving_discs(2)).scores.size(), 6u);
+}
+
+TEST(Tracker, RunsWithoutAnyObject) {
+  Tracker tracker(tiny_network(), tiny_config());
+  tracker.start(moving_discs(0), at::zeros({60, 80}, at::kByte));
+  const TrackerResult result = tracker.track(moving_discs(1));
+  EXPECT_EQ(result.label_mask.max().item<int64_t>(), 0);
+  EXPECT_TRUE(result.scores.empty());
+}
+
+TEST(Tracker, SaysWhatIsWrong) {
+  Tracker tracker(tiny_network(), tiny_config());
+  EXPECT_THROW(tracker.track(moving_discs(1)), Error);
+  EXPECT_THROW(tracker.start(moving_discs(0), disc_labels(1, 2, 50, 80)), c10::Error);
+  tracker.start(moving_discs(0), disc_labels(1, 2));
+  try {
+    tracker.track(moving_discs(1, 64, 80));
+    FAIL() << "a frame of another size was taken";
+  } catch (const MediaError& error) {
+    EXPECT_STREQ(error.what(), "frame: expected 80x60 as the first frame, found 80x64");
+  }
+}
+
+}  // namespace
+}  // namespace hqtrack

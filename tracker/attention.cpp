@@ -1,0 +1,325 @@
+#include "tracker/attention.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+#include <vector>
+
+#include "tracker/softmax_kernels.h"
+
+namespace hqtrack {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Scores held at a time by the plain tiled form, in elements.
+constexpr int64_t kTileElements = 8 << 20;
+
+double score_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(2))); }
+
+bool runs_cpu_kernel(const at::Tensor& q) { return q.device().is_cpu() && q.scalar_type() == at::kFloat; }
+
+// A band of queries and the keys it may see.
+struct Band {
+  int64_t query_start, query_count, key_start, key_count;
+  at::Tensor window;  // local attention: int64 [queries, keys], entry of `relative`, or the last + 1 when outside
+};
+
+// What the plain forms of both attentions share: a list of bands, and a bias looked up in `relative`.
+std::vector<Band> global_bands(const at::Tensor& q, const at::Tensor& k) {
+  const int64_t queries = q.size(1), keys = k.size(1);
+  const int64_t step = std::max<int64_t>(1, kTileElements / (keys * q.size(0)));
+  std::vector<Band> bands;
+  for (int64_t start = 0; start < queries; start += step) {
+    bands.push_back({start, std::min(step, queries - start), 0, keys, {}});
+  }
+  return bands;
+}
+
+std::vector<Band> local_bands(const at::Tensor& q, GridSize grid, int64_t radius) {
+  const int64_t rows_per_band = std::clamp<int64_t>(
+      kTileElements / (q.size(0) * grid.width * grid.width * (4 * radius + 1)), 1, 2 * radius + 1);
+  const int64_t side = 2 * radius + 1;
+  std::vector<Band> bands;
+  for (int64_t y = 0; y < grid.height; y += rows_per_band) {
+    const int64_t rows = std::min(rows_per_band, grid.height - y);
+    const int64_t key_y = std::max<int64_t>(0, y - radius);
+    const int64_t key_rows = std::min(grid.height, y + rows + radius) - key_y;
+    const auto options = q.options().dtype(at::kLong);
+    const at::Tensor x = at::arange(grid.width, options);
+    // [rows, width, key_rows, width]
+    const at::Tensor dy = at::arange(key_y, key_y + key_rows, options).view({1, 1, -1, 1}) -
+                          at::arange(y, y + rows, options).view({-1, 1, 1, 1});
+    const at::Tensor dx = x.view({1, 1, 1, -1}) - x.view({1, -1, 1, 1});
+    const at::Tensor inside = (dy.abs() <= radius).logical_and(dx.abs() <= radius);
+    const at::Tensor entry = (dy + radius) * side + dx + radius;
+    bands.push_back({y * grid.width, rows * grid.width, key_y * grid.width, key_rows * grid.width,
+                     entry.where(inside, at::full({}, side * side, options))
+                         .view({rows * grid.width, key_rows * grid.width})});
+  }
+  return bands;
+}
+
+// `relative` with a last entry of -inf, for the cells outside the window.
+at::Tensor with_outside(const at::Tensor& relative) {
+  return relative.defined() ? at::constant_pad_nd(relative, {0, 1}, -std::numeric_limits<double>::infinity())
+                            : at::Tensor();
+}
+
+at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::Tensor& k, const at::Tensor& relative) {
+  at::Tensor scores = at::bmm(q.narrow(1, band.query_start, band.query_count) * score_scale(q),
+                              k.narrow(1, band.key_start, band.key_count).transpose(1, 2));
+  if (relative.defined()) {
+    scores += relative.narrow(1, band.query_start, band.query_count)
+                  .gather(2, band.window.unsqueeze(0).expand({q.size(0), -1, -1}));
+  }
+  return at::softmax(scores, -1);
+}
+
+at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                        const at::Tensor& relative) {
+  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
+  const at::Tensor padded = with_outside(relative);
+  for (const Band& band : bands) {
+    out.narrow(1, band.query_start, band.query_count)
+        .copy_(at::bmm(band_probabilities(band, q, k, padded), v.narrow(1, band.key_start, band.key_count)));
+  }
+  return out;
+}
+
+// Gradients of q, k, v and relative.
+variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
+                                    const at::Tensor& v, const at::Tensor& relative, const at::Tensor& out,
+                                    const at::Tensor& grad_out) {
+  at::Tensor grad_q = at::empty_like(q), grad_k = at::zeros_like(k), grad_v = at::zeros_like(v), grad_relative;
+  const at::Tensor padded = with_outside(relative);
+  if (relative.defined()) grad_relative = at::zeros_like(padded);
+  const at::Tensor row_sum = (out * grad_out).sum(-1, /*keepdim=*/true);  // [B, N, 1]
+  const double scale = score_scale(q);
+  for (const Band& band : bands) {
+    const at::Tensor p = band_probabilities(band, q, k, padded);
+    const at::Tensor grad = grad_out.narrow(1, band.query_start, band.query_count);
+    const at::Tensor keys = k.narrow(1, band.key_start, band.key_count);
+    const at::Tensor values = v.narrow(1, band.key_start, band.key_count);
+    grad_v.narrow(1, band.key_start, band.key_count) += at::bmm(p.transpose(1, 2), grad);
+    const at::Tensor grad_scores =
+        p * (at::bmm(grad, values.transpose(1, 2)) - row_sum.narrow(1, band.query_start, band.query_count));
+    grad_q.narrow(1, band.query_start, band.query_count).copy_(at::bmm(grad_scores, keys) * scale);
+    grad_k.narrow(1, band.key_start, band.key_count) +=
+        at::bmm(grad_scores.transpose(1, 2), q.narrow(1, band.query_start, band.query_count)) * scale;
+    if (relative.defined()) {
+      // One key a window entry, so nothing is added twice but the outside entry, which is cut off below.
+      grad_relative.narrow(1, band.query_start, band.query_count)
+          .scatter_(2, band.window.unsqueeze(0).expand({q.size(0), -1, -1}), grad_scores);
+    }
+  }
+  if (relative.defined()) grad_relative = grad_relative.narrow(2, 0, relative.size(2));
+  return {grad_q, grad_k, grad_v, grad_relative};
+}
+
+// ------------------------------------------------------------------------------------------------- float, CPU
+
+// One tile of queries against all keys, key tile by key tile, with the running maximum and sum of each row.
+void attend_tile(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor out, float scale) {
+  constexpr int64_t kKeys = 512;
+  const int64_t rows = q.size(0), keys = k.size(0), width = v.size(1);
+  at::Tensor scores = at::empty({rows, std::min(kKeys, keys)}, q.options());
+  std::vector<float> maximum(rows, -std::numeric_limits<float>::infinity()), sum(rows, 0.0f);
+  float* accumulated = out.mutable_data_ptr<float>();
+  const int64_t stride = out.stride(0);
+  for (int64_t start = 0; start < keys; start += kKeys) {
+    const int64_t count = std::min(kKeys, keys - start);
+    at::Tensor tile = scores.narrow(1, 0, count);
+    if (count < scores.size(1)) tile = at::empty({rows, count}, q.options());
+    at::mm_out(tile, q, k.narrow(0, start, count).t());
+    float* row = tile.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < rows; ++i, row += count) {
+      const float rescale = softmax_step(row, count, scale, maximum[i], sum[i]);
+      if (start > 0 && rescale != 1.0f) scale_row(accumulated + i * stride, width, rescale);
+    }
+    if (start == 0) {
+      at::mm_out(out, tile, v.narrow(0, start, count));
+    } else {
+      at::addmm_out(out, out, tile, v.narrow(0, start, count));
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) scale_row(accumulated + i * stride, width, 1.0f / sum[i]);
+}
+
+at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  constexpr int64_t kQueries = 128;
+  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
+  const int64_t tiles = (q.size(1) + kQueries - 1) / kQueries;
+  const float scale = static_cast<float>(score_scale(q));
+  at::parallel_for(0, q.size(0) * tiles, 1, [&](int64_t begin, int64_t end) {
+    c10::InferenceMode guard;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / tiles, start = (i % tiles) * kQueries;
+      const int64_t count = std::min(kQueries, q.size(1) - start);
+      attend_tile(q[b].narrow(0, start, count), k[b], v[b], out[b].narrow(0, start, count), scale);
+    }
+  });
+  return out;
+}
+
+// A run of queries in one row of the map against the window rows around it, copied side by side.
+class LocalTile {
+ public:
+  LocalTile(GridSize grid, int64_t radius, int64_t key_width, int64_t value_width, const at::TensorOptions& options)
+      : grid_(grid), radius_(radius), columns_(std::min(kQueries + 2 * radius, grid.width)) {
+    const int64_t cells = (2 * radius + 1) * columns_;
+    keys_ = at::empty({cells, key_width}, options);
+    values_ = at::empty({cells, value_width}, options);
+    scores_ = at::empty({kQueries, cells}, options);
+  }
+
+  static constexpr int64_t kQueries = 16;
+
+  void run(int64_t y, int64_t x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const float* relative,
+           at::Tensor out, float scale) {
+    const int64_t side = 2 * radius_ + 1, count = std::min(kQueries, grid_.width - x);
+    const int64_t y0 = std::max<int64_t>(0, y - radius_), y1 = std::min(grid_.height, y + radius_ + 1);
+    const int64_t x0 = std::max<int64_t>(0, x - radius_), x1 = std::min(grid_.width, x + count + radius_);
+    const int64_t columns = x1 - x0, cells = (y1 - y0) * columns;
+    gather(k, keys_, y0, y1, x0, columns);
+    gather(v, values_, y0, y1, x0, columns);
+    at::Tensor scores = scores_.view(-1).narrow(0, 0, count * cells).view({count, cells});
+    at::mm_out(scores, q.narrow(0, y * grid_.width + x, count), keys_.narrow(0, 0, cells).t());
+    float* row = scores.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < count; ++i, row += cells) {
+      const int64_t centre = x + i, from = std::max(x0, centre - radius_), to = std::min(x1, centre + radius_ + 1);
+      const float* bias = relative + (y * grid_.width + centre) * side * side;
+      windowed_softmax(row, y1 - y0, columns, from - x0, to - from,
+                       bias + (y0 - y + radius_) * side + (from - centre + radius_), side, scale);
+    }
+    at::Tensor target = out.narrow(0, y * grid_.width + x, count);
+    at::mm_out(target, scores, values_.narrow(0, 0, cells));
+  }
+
+ private:
+  void gather(const at::Tensor& from, at::Tensor& to, int64_t y0, int64_t y1, int64_t x0, int64_t columns) const {
+    const int64_t width = from.size(1), stride = from.stride(0);
+    const float* source = from.const_data_ptr<float>();
+    float* target = to.mutable_data_ptr<float>();
+    for (int64_t y = y0; y < y1; ++y) {
+      const float* line = source + (y * grid_.width + x0) * stride;
+      for (int64_t x = 0; x < columns; ++x, line += stride, target += width) std::copy_n(line, width, target);
+    }
+  }
+
+  GridSize grid_;
+  int64_t radius_, columns_;
+  at::Tensor keys_, values_, scores_;
+};
+
+at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const at::Tensor& relative, GridSize grid, int64_t radius) {
+  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
+  const at::Tensor bias = relative.contiguous();
+  const float scale = static_cast<float>(score_scale(q));
+  at::parallel_for(0, q.size(0) * grid.height, 1, [&](int64_t begin, int64_t end) {
+    c10::InferenceMode guard;
+    LocalTile tile(grid, radius, k.size(2), v.size(2), q.options());
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / grid.height;
+      for (int64_t x = 0; x < grid.width; x += LocalTile::kQueries) {
+        tile.run(i % grid.height, x, q[b], k[b], v[b], bias[b].const_data_ptr<float>(), out[b], scale);
+      }
+    }
+  });
+  return out;
+}
+
+// ---------------------------------------------------------------------------------------------------- autograd
+
+struct AttendFunction : torch::autograd::Function<AttendFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    const at::Tensor out = attend_bands(global_bands(q, k), q, k, v, {});
+    context->save_for_backward({q, k, v, out});
+    return out;
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    auto result = attend_bands_backward(global_bands(saved[0], saved[1]), saved[0], saved[1], saved[2], {}, saved[3],
+                                        grads[0]);
+    result.pop_back();
+    return result;
+  }
+};
+
+struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& relative, int64_t height, int64_t width, int64_t radius) {
+    const at::Tensor out = attend_bands(local_bands(q, {height, width}, radius), q, k, v, relative);
+    context->save_for_backward({q, k, v, relative, out});
+    context->saved_data["height"] = height;
+    context->saved_data["width"] = width;
+    context->saved_data["radius"] = radius;
+    return out;
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const GridSize grid{context->saved_data["height"].toInt(), context->saved_data["width"].toInt()};
+    auto result = attend_bands_backward(local_bands(saved[0], grid, context->saved_data["radius"].toInt()), saved[0],
+                                        saved[1], saved[2], saved[3], saved[4], grads[0]);
+    result.insert(result.end(), 3, at::Tensor());
+    return result;
+  }
+};
+
+bool needs_grad(std::initializer_list<at::Tensor> tensors) {
+  return at::GradMode::is_enabled() &&
+         std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) { return t.requires_grad(); });
+}
+
+void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, "attention: expected [B, tokens, channels], found ",
+              q.sizes(), ", ", k.sizes(), ", ", v.sizes());
+  TORCH_CHECK(q.size(0) == k.size(0) && k.size(0) == v.size(0) && q.size(2) == k.size(2) && k.size(1) == v.size(1) &&
+                  k.size(1) > 0,
+              "attention: queries ", q.sizes(), ", keys ", k.sizes(), " and values ", v.sizes(), " do not fit");
+}
+
+}  // namespace
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  check_attention(q, k, v);
+  if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v);
+  return runs_cpu_kernel(q) ? attend_cpu(q, k, v) : attend_bands(global_bands(q, k), q, k, v, {});
+}
+
+at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& relative,
+                          GridSize grid, int64_t radius) {
+  check_attention(q, k, v);
+  const int64_t side = 2 * radius + 1;
+  TORCH_CHECK(q.size(1) == grid.area() && k.size(1) == grid.area(), "local attention: expected ", grid.area(),
+              " tokens for a grid of ", grid.height, " x ", grid.width, ", found ", q.size(1), " and ", k.size(1));
+  TORCH_CHECK(relative.dim() == 3 && relative.size(0) == q.size(0) && relative.size(1) == q.size(1) &&
+                  relative.size(2) == side * side,
+              "local attention: expected relative [", q.size(0), ", ", q.size(1), ", ", side * side, "], found ",
+              relative.sizes());
+  if (needs_grad({q, k, v, relative})) {
+    return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
+  }
+  return runs_cpu_kernel(q) ? attend_locally_cpu(q, k, v, relative, grid, radius)
+                            : attend_bands(local_bands(q, grid, radius), q, k, v, relative);
+}
+
+}  // namespace hqtrack

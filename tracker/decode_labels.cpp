@@ -1,0 +1,155 @@
+#include "tracker/decode_labels.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace hqtrack {
+namespace {
+
+constexpr double kSmallest = 1e-5;  // of a merged probability
+
+// Bilinear taps with align_corners = true along one axis.
+struct Tap {
+  int64_t low, high;
+  float weight;  // of high
+};
+
+std::vector<Tap> linear_taps(int64_t in, int64_t out) {
+  const float scale = out > 1 ? static_cast<float>(in - 1) / static_cast<float>(out - 1) : 0.0f;
+  std::vector<Tap> taps(out);
+  for (int64_t i = 0; i < out; ++i) {
+    const float position = scale * static_cast<float>(i);
+    const int64_t low = std::min(static_cast<int64_t>(position), in - 1);
+    taps[i] = {low, std::min(low + 1, in - 1), position - static_cast<float>(low)};
+  }
+  return taps;
+}
+
+// Label and probability of one row of pixels from its logits, channel by channel.
+struct RowDecoder {
+  int64_t width;
+  std::vector<float> best, sum;
+  std::vector<uint8_t> label;
+
+  explicit RowDecoder(int64_t w) : width(w), best(w), sum(w), label(w) {}
+
+  // logits: [channels][width]. Leaves the label and, in `best`, its probability.
+  void decode(const float* logits, int64_t channels) {
+    std::copy_n(logits, width, best.data());
+    std::fill(label.begin(), label.end(), 0);
+    for (int64_t c = 1; c < channels; ++c) {
+      const float* row = logits + c * width;
+      for (int64_t x = 0; x < width; ++x) {
+        const bool is_larger = row[x] > best[x];
+        best[x] = is_larger ? row[x] : best[x];
+        label[x] = is_larger ? static_cast<uint8_t>(c) : label[x];
+      }
+    }
+    std::fill(sum.begin(), sum.end(), 0.0f);
+    for (int64_t x = 0; x < width; ++x) {
+      if (label[x] == 0) continue;  // the background's probability is not asked for pixel by pixel
+      for (int64_t c = 0; c < channels; ++c) sum[x] += std::exp(logits[c * width + x] - best[x]);
+    }
+    for (int64_t x = 0; x < width; ++x) best[x] = label[x] == 0 ? 0.0f : 1.0f / sum[x];
+  }
+};
+
+DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
+  const at::Tensor source = logits[0].contiguous();
+  const int64_t channels = source.size(0), in_height = source.size(1), in_width = source.size(2);
+  const std::vector<Tap> rows = linear_taps(in_height, size.height), columns = linear_taps(in_width, size.width);
+  DecodedLabels decoded{at::empty({size.height, size.width}, source.options().dtype(at::kByte)),
+                        std::vector<double>(channels)};
+  // Sums of each row apart, so that the result does not depend on the number of threads.
+  std::vector<double> scores(size.height * channels);
+  std::vector<int64_t> counts(size.height * channels);
+  const float* data = source.const_data_ptr<float>();
+  uint8_t* labels = decoded.slots.mutable_data_ptr<uint8_t>();
+  at::parallel_for(0, size.height, 8, [&](int64_t begin, int64_t end) {
+    std::vector<float> line(in_width), wide(channels * size.width);
+    RowDecoder decoder(size.width);
+    for (int64_t y = begin; y < end; ++y) {
+      for (int64_t c = 0; c < channels; ++c) {
+        const float* low = data + (c * in_height + rows[y].low) * in_width;
+        const float* high = data + (c * in_height + rows[y].high) * in_width;
+        for (int64_t x = 0; x < in_width; ++x) line[x] = low[x] * (1 - rows[y].weight) + high[x] * rows[y].weight;
+        float* out = wide.data() + c * size.width;
+        for (int64_t x = 0; x < size.width; ++x) {
+          out[x] = line[columns[x].low] * (1 - columns[x].weight) + line[columns[x].high] * columns[x].weight;
+        }
+      }
+      decoder.decode(wide.data(), channels);
+      std::copy_n(decoder.label.data(), size.width, labels + y * size.width);
+      for (int64_t x = 0; x < size.width; ++x) {
+        scores[y * channels + decoder.label[x]] += decoder.best[x];
+        ++counts[y * channels + decoder.label[x]];
+      }
+    }
+  });
+  for (int64_t c = 1; c < channels; ++c) {
+    double score = 0;
+    int64_t count = 0;
+    for (int64_t y = 0; y < size.height; ++y) {
+      score += scores[y * channels + c];
+      count += counts[y * channels + c];
+    }
+    decoded.mean_score[c] = count > 0 ? score / static_cast<double>(count) : 0.0;
+  }
+  return decoded;
+}
+
+DecodedLabels decode_full_size(const at::Tensor& logits) {
+  const auto [probability, index] = at::max(at::softmax(logits[0], 0), 0);
+  const at::Tensor flat_index = index.flatten();
+  const int64_t channels = logits.size(1);
+  at::Tensor sums = at::zeros({channels}, probability.options().dtype(at::kDouble));
+  at::Tensor counts = at::zeros_like(sums);
+  const at::Tensor flat = probability.flatten().to(at::kDouble);
+  sums.index_add_(0, flat_index, flat);
+  counts.index_add_(0, flat_index, at::ones_like(flat));
+  const at::Tensor means = (sums / counts.clamp_min(1)).cpu();
+  DecodedLabels decoded{index.to(at::kByte).cpu().contiguous(),
+                        std::vector<double>(means.const_data_ptr<double>(),
+                                            means.const_data_ptr<double>() + channels)};
+  decoded.mean_score[0] = 0.0;
+  return decoded;
+}
+
+}  // namespace
+
+at::Tensor merge_logits(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine) {
+  if (logits.size() == 1) return resize_bilinear(logits[0], size);
+  at::Tensor background;
+  std::vector<at::Tensor> parts(1);
+  for (const at::Tensor& engine : logits) {
+    const at::Tensor probability = at::softmax(resize_bilinear(engine, size), 1);
+    const at::Tensor own_background = probability.narrow(1, 0, 1);
+    background = background.defined() ? background * own_background : own_background;
+    const int64_t objects = engine.size(1) - 1;
+    parts.push_back(at::constant_pad_nd(probability.narrow(1, 1, objects),
+                                        {0, 0, 0, 0, 0, objects_per_engine - objects}));
+  }
+  parts[0] = background;
+  const at::Tensor merged = at::cat(parts, 1).clamp(kSmallest, 1 - kSmallest);
+  return at::log(merged / (1 - merged));
+}
+
+DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine) {
+  if (logits.size() == 1 && logits[0].device().is_cpu() && logits[0].scalar_type() == at::kFloat) {
+    return decode_one_engine(logits[0], size);
+  }
+  return decode_full_size(merge_logits(logits, size, objects_per_engine));
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "core/config.h"
+#include "tracker/memory_bank.h"
+#include "tracker/vmos.h"
+
+namespace hqtrack {
+
+/// The memory of up to `objects_per_engine` objects, and when it is written (spec: VMOS section 7). Labels are identity
+/// slots at network size, uint8 [H, W] on the CPU, 0 = background. Several engines share one network and its features.
+class Engine {
+ public:
+  Engine(Vmos network, const MemoryConfig& config);
+
+  /// Takes the frame of `features` as a reference; the objects have slots 1..num_objects.
+  void add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects);
+  /// Carries the objects on to the next frame. Returns logits [1, 1 + num_objects, h4, w4].
+  at::Tensor propagate(const Features& features);
+  /// Writes the frame propagated last to memory, with its labels.
+  void update_memory(const at::Tensor& slots);
+
+  int64_t num_objects() const { return num_objects_; }
+  int64_t num_long_term_frames() const { return long_term_.front().num_frames(); }
+
+ private:
+  void push_long_term(const std::vector<MemoryFrame>& frame, bool is_reference);
+
+  Vmos network_;
+  MemoryConfig config_;
+  int64_t num_objects_ = 0, frame_step_ = 0, last_long_term_step_ = -1;
+  std::vector<MemoryBank> long_term_;                    // one a block
+  std::deque<std::vector<MemoryFrame>> short_term_;      // oldest first
+  std::vector<BlockState> states_;                       // of the frame propagated last
+};
+
+/// As many engines as the objects need. Labels are slots 1..n over all engines: engine e owns the slots
+/// e * objects_per_engine + 1 and on.
+class EngineGroup {
+ public:
+  EngineGroup(Vmos network, const MemoryConfig& config);
+
+  void add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects);
+  /// Logits of each engine, [1, 1 + its objects, h4, w4].
+  std::vector<at::Tensor> propagate(const Features& features);
+  void update_memory(const at::Tensor& slots);
+
+  int64_t num_objects() const { return num_objects_; }
+  const std::vector<Engine>& engines() const { return engines_; }
+
+ private:
+  Vmos network_;
+  MemoryConfig config_;
+  int64_t num_objects_ = 0;
+  std::vector<Engine> engines_;
+};
+
+}  // namespace hqtrack

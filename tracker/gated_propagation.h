@@ -1,0 +1,65 @@
+#pragma once
+
+#include "core/config.h"
+#include "tracker/layers.h"
+
+namespace hqtrack {
+
+/// One remembered frame of one block, or several of them side by side.
+struct MemoryFrame {
+  at::Tensor key;     // [B, M, key_width]
+  at::Tensor value;   // [B, M, 4 width]: visual values, then identity values, 2 width each
+  at::Tensor labels;  // training only: [B, M, L] label shares carried through the attention maps; else undefined
+};
+
+/// Result of an attention: the gated and projected values, and the labels it carried (undefined without labels).
+struct Propagated {
+  at::Tensor tokens;  // [B, N, 2 width]: visual half, identity half
+  at::Tensor labels;  // [B, N, L]
+};
+
+/// The tail that all three attentions share: gate, depth-wise 5x5 convolution, projection (DeAOT, subsection "Gated
+/// Propagation Module").
+class GatedProjectionImpl : public torch::nn::Module {
+ public:
+  explicit GatedProjectionImpl(int64_t width);
+  /// values, gate [B, N, 4 width] -> [B, N, 2 width]
+  at::Tensor project(const at::Tensor& values, const at::Tensor& gate, GridSize grid);
+
+  torch::nn::Conv2d depthwise{nullptr};
+  torch::nn::Linear projection{nullptr};
+};
+
+/// Attention to all of long-term memory.
+class LongTermPropagationImpl : public GatedProjectionImpl {
+ public:
+  using GatedProjectionImpl::GatedProjectionImpl;
+  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate, GridSize grid);
+};
+TORCH_MODULE(LongTermPropagation);
+
+/// Attention to a window of the short-term memory frame, with a learned bias for each place in the window.
+class ShortTermPropagationImpl : public GatedProjectionImpl {
+ public:
+  ShortTermPropagationImpl(int64_t width, int64_t key_width, int64_t radius);
+  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate, GridSize grid);
+
+  torch::nn::Conv2d relative_emb_k{nullptr};  // 1x1: key_width -> (2 radius + 1)^2
+
+ private:
+  int64_t radius_;
+};
+TORCH_MODULE(ShortTermPropagation);
+
+/// Attention of the frame to itself.
+class SelfPropagationImpl : public GatedProjectionImpl {
+ public:
+  SelfPropagationImpl(int64_t width, int64_t key_width);
+  /// visual, identity [B, N, width], normalised -> [B, N, 2 width]
+  at::Tensor forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid);
+
+  torch::nn::Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr}, linear_U2{nullptr};
+};
+TORCH_MODULE(SelfPropagation);
+
+}  // namespace hqtrack

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "tracker/vmos.h"
+
+namespace hqtrack {
+
+/// The tracker's own view of one object in one frame.
+struct ObjectScore {
+  int64_t id = 0;
+  double score = 0.0;  // mean probability over the object's pixels; 0 when it has none
+};
+
+struct TrackerResult {
+  at::Tensor label_mask;            // uint8 [H, W] at source size, on the CPU; values are user ids
+  std::vector<ObjectScore> scores;  // every object known, ascending id
+};
+
+/// VMOS with its memory and the objects' ids: follows the objects of a reference frame through a video
+/// (spec: VMOS sections 2, 4 and 7). Used by one thread. All frames have one size.
+class Tracker {
+ public:
+  /// Takes a network that has its weights. Runs on the device the network is on.
+  Tracker(Vmos network, const TrackerConfig& config);
+  ~Tracker();
+
+  /// Forgets everything and starts with this frame and its label mask (uint8 [H, W], size of the image, ids
+  /// 1..255, gaps allowed, may be empty of objects). image: uint8 RGB [H, W, 3] on the CPU.
+  void start(const at::Tensor& image, const at::Tensor& label_mask);
+
+  /// Carries all objects on to the next frame. Throws Error when `start` was not called or the size changed.
+  TrackerResult track(const at::Tensor& image);
+
+  /// As above; then pastes `new_objects` (uint8 [H, W], 0 = leave as predicted) over the prediction and makes
+  /// the frame a further reference. Ids may be new or known.
+  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects);
+
+  /// Ids known so far, ascending.
+  std::vector<int64_t> object_ids() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hqtrack

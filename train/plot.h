@@ -1,0 +1,17 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/training_log.h"
+
+namespace hqtrack {
+
+/// Draws a training log as SVG: loss and training IoU over the minutes of training, J&F where it was measured.
+std::string training_plot_svg(const std::vector<TrainingRecord>& records);
+
+/// Writes it to a file, atomically. Throws OutputError.
+void write_training_plot(const std::filesystem::path& file, const std::vector<TrainingRecord>& records);
+
+}  // namespace hqtrack
