@@ -15,7 +15,7 @@ using testing::moving_discs;
 using testing::tiny_config;
 using testing::tiny_network;
 
-at::Tensor one_hot(const at::Tensor& slots, int64_t classes) {
+at::Tensor one_hot_map(const at::Tensor& slots, int64_t classes) {
   return at::one_hot(slots.to(at::kLong), classes).permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
 }
 
@@ -24,7 +24,7 @@ TEST(IdentityBank, WalkOverLabelsEqualsTheConvolution) {
   for (const GridSize size : {GridSize{17, 17}, GridSize{33, 65}, GridSize{49, 81}}) {
     const at::Tensor slots = at::randint(0, 4, {size.height, size.width}, at::kByte);
     const IdentityEmbedding walked = network->embed_identity_labels(slots);
-    const IdentityEmbedding convolved = network->embed_identity(one_hot(slots, 4));
+    const IdentityEmbedding convolved = network->embed_identity(one_hot_map(slots, 4));
     EXPECT_TENSORS_CLOSE(walked.stride_16, convolved.stride_16, 1e-5, 2e-5);
     EXPECT_TENSORS_CLOSE(walked.stride_8, convolved.stride_8, 1e-5, 2e-5);
   }
@@ -38,7 +38,7 @@ TEST(Vmos, BatchGivesWhatSinglesGive) {
   std::vector<at::Tensor> images, masks;
   for (int t = 0; t < 2; ++t) {
     images.push_back(normalize(resize_bicubic(moving_discs(5 * t), size), config.preprocess));
-    masks.push_back(one_hot(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
+    masks.push_back(one_hot_map(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
   }
   const auto step_of = [&](const at::Tensor& image, const at::Tensor& mask) {
     const Features features = network->encode(image);
@@ -57,7 +57,7 @@ TEST(Vmos, EveryParameterTakesPartInTraining) {
   const auto image_at = [&](int64_t t) {
     return normalize(resize_bicubic(moving_discs(t), size), config.preprocess);
   };
-  const auto embedding = network->embed_identity(one_hot(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
+  const auto embedding = network->embed_identity(one_hot_map(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
   const auto memory = network->reference(network->encode(image_at(0)), embedding);
   const auto step = network->propagate(network->encode(image_at(1)), memory, memory);
   const auto written = network->memorize(step.states, embedding);
@@ -73,7 +73,7 @@ TEST(Vmos, LabelsCarriedByTheAttentionMapsSumToOne) {
   const TrackerConfig config = tiny_config();
   const GridSize size = network_size({60, 80}, config.preprocess);
   const Features features = network->encode(normalize(resize_bicubic(moving_discs(0), size), config.preprocess));
-  const auto embedding = network->embed_identity(one_hot(at::zeros({size.height, size.width}, at::kByte), 4));
+  const auto embedding = network->embed_identity(one_hot_map(at::zeros({size.height, size.width}, at::kByte), 4));
   auto memory = network->reference(features, embedding);
   for (MemoryFrame& frame : memory) frame.labels = at::softmax(at::randn({1, frame.key.size(1), 4}), -1);
   const auto step = network->propagate(features, memory, memory);

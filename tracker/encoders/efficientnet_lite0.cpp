@@ -1,6 +1,6 @@
 #include "tracker/encoders/efficientnet_lite0.h"
 
-#include <ATen/ops/clamp.h>
+#include <ATen/ops/hardtanh.h>
 
 #include <string>
 
@@ -17,7 +17,8 @@ constexpr Stage kStages[] = {
 // Last blocks at stride 4, 8 and 16.
 constexpr size_t kStride4Block = 2, kStride8Block = 4, kStride16Block = 10;
 
-at::Tensor clamp6(const at::Tensor& x) { return at::clamp(x, 0, 6); }
+// In place: these maps are the largest of the network.
+at::Tensor relu6_in_place(at::Tensor x) { return at::hardtanh_(x, 0, 6); }
 
 }  // namespace
 
@@ -46,14 +47,14 @@ EfficientNetLite0::EfficientNetLite0()
 }
 
 at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
-  at::Tensor y = expand.is_empty() ? x : clamp6(expand(x));
-  y = project(clamp6(depthwise(y)));
+  at::Tensor y = expand.is_empty() ? x : relu6_in_place(expand(x));
+  y = project(relu6_in_place(depthwise(y)));
   return has_skip ? x + y : y;
 }
 
 Features EfficientNetLite0::encode(const at::Tensor& image) {
   Features features;
-  at::Tensor x = clamp6(stem_(image.contiguous(at::MemoryFormat::ChannelsLast)));
+  at::Tensor x = relu6_in_place(stem_(image.contiguous(at::MemoryFormat::ChannelsLast)));
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i].forward(x);
     if (i == kStride4Block) features.stride_4 = x;
