@@ -9,7 +9,6 @@
 #include <charconv>
 #include <cmath>
 #include <iostream>
-#include <numeric>
 
 #include "core/error.h"
 
@@ -17,20 +16,27 @@ namespace hqtrack {
 namespace po = boost::program_options;
 namespace {
 
-// Letters to insert, delete or replace to make one word of the other.
+// Letters to insert, delete, replace or swap with their neighbour to make one word of the other.
 size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+  std::vector<std::vector<size_t>> distance(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        distance[i][j] = i + j;
+        continue;
+      }
+      const size_t replaced = distance[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      distance[i][j] = std::min({replaced, distance[i - 1][j] + 1, distance[i][j - 1] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        distance[i][j] = std::min(distance[i][j], distance[i - 2][j - 2] + 1);
+      }
     }
   }
-  return row.back();
+  return distance[a.size()][b.size()];
+}
+
+std::string_view without_dashes(std::string_view word) {
+  return word.substr(std::min(word.find_first_not_of('-'), word.size()));
 }
 
 std::vector<std::string> long_names(const po::options_description& options) {
@@ -150,10 +156,13 @@ int64_t parse_integer(const std::string& option, const std::string& text, int64_
 }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  const std::string_view wanted = without_dashes(word);
   std::string best;
-  size_t best_distance = std::min<size_t>(3, word.size() / 2) + 1;
+  size_t best_distance = std::min<size_t>(3, wanted.size() / 2) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
+    const std::string_view name = without_dashes(candidate);
+    const bool is_shortened = wanted.size() >= 2 && name.starts_with(wanted);
+    const size_t distance = is_shortened ? 1 : edit_distance(wanted, name);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;

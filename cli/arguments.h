@@ -35,7 +35,8 @@ int64_t parse_time_us(const std::string& option, const std::string& text);
 /// A whole number in [low, high]. Throws UsageError naming the option.
 int64_t parse_integer(const std::string& option, const std::string& text, int64_t low, int64_t high);
 
-/// The candidate that is nearest to a word with a typing error in it; empty when none is near.
+/// The candidate that is nearest to a word with a typing error in it or its end left out; empty when none is
+/// near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace hqtrack

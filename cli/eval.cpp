@@ -93,8 +93,8 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
 
 /// Looks at the outputs before hours of work: masks must not replace those they are compared with.
 void check_outputs(const EvalArguments& arguments, const std::vector<DavisSequence>& sequences) {
-  const fs::path json_folder = fs::absolute(arguments.json_output).parent_path();
-  if (!arguments.json_output.empty() && !fs::is_directory(json_folder)) {
+  if (!arguments.json_output.empty() &&
+      !fs::is_directory(fs::absolute(arguments.json_output).parent_path())) {
     throw OutputError(arguments.json_output.string() + ": expected a folder to write it to, found none");
   }
   if (arguments.mask_output.empty()) return;

@@ -17,6 +17,7 @@
 #include "cli/arguments.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/weights/file_reader.h"
 #include "core/weights/weights.h"
 #include "io/frame_source.h"
 #include "io/media_info.h"
@@ -162,6 +163,13 @@ std::string plain(const Json& value, const std::string& unit = {}) {
   return (value.is_string() ? value.get<std::string>() : value.dump()) + unit;
 }
 
+std::string in_decimals(const Json& value) {
+  if (!value.is_number()) return plain(value);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value.get<double>());
+  return text;
+}
+
 void print_program(const Json& info) {
   const Json &cpu = info["cpu"], &cuda = info["cuda"], &ffmpeg = info["ffmpeg"];
   print_row("hqtrack", plain(info["version"]));
@@ -200,8 +208,8 @@ void print_video(const Json& info) {
   if (info["sample_aspect"][0] != info["sample_aspect"][1]) {
     print_row("pixel shape", plain(info["sample_aspect"][0]) + ":" + plain(info["sample_aspect"][1]));
   }
-  print_row("length", plain(info["seconds"], " s") + ", " + plain(info["frames"], " frames"));
-  print_row("frame rate", plain(info["frame_rate"], " frames/s"));
+  print_row("length", in_decimals(info["seconds"]) + " s, " + plain(info["frames"]) + " frames");
+  print_row("frame rate", in_decimals(info["frame_rate"]) + " frames/s");
   print_row("audio", info["has_audio"].get<bool>() ? "yes" : "no");
 }
 
@@ -212,7 +220,8 @@ void print_weights(const Json& info) {
   print_row("tensors", std::to_string(info["tensors"].size()));
   print_row("parameters", plain(info["parameters"]));
   for (const auto& [type, count] : info["types"].items()) print_row(("  " + type).c_str(), count.dump());
-  for (const auto& [name, text] : info["metadata"].items()) print_row(name.c_str(), plain(text));
+  for (const auto& [name, text] : info["metadata"].items())
+    print_row("metadata", in_quotes(name) + ": " + in_quotes(plain(text)));
   const Json& tensors = info["tensors"];
   for (size_t i = 0; i < std::min(kShown, tensors.size()); ++i) {
     std::printf("  %s %s\n", tensors[i]["name"].get<std::string>().c_str(),

@@ -102,6 +102,6 @@ int run_guarded(std::span<const std::string> args) {
 }  // namespace hqtrack
 
 int main(int argc, char** argv) {
-  hqtrack::prepare_process(argv);
+  hqtrack::prepare_process();
   return hqtrack::run_guarded(std::vector<std::string>(argv + 1, argv + argc));
 }

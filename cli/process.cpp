@@ -1,11 +1,11 @@
 #include "cli/process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <initializer_list>
 
 namespace hqtrack {
@@ -19,20 +19,20 @@ void fill_standard_streams() {
   }
 }
 
-// By default threads spin while they wait, and here decoder, network and encoder share the cores.
-void let_openmp_sleep(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::execv("/proc/self/exe",
-          argv);  // comes back only where that is not possible, and then it is merely slower
+// Feature maps of many megabytes come and go with every frame. By default each one is mapped, cleared page by
+// page and unmapped again, and every thread keeps a heap of its own.
+void keep_freed_memory() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
 }
 
 }  // namespace
 
-void prepare_process(char** argv) {
+void prepare_process() {
   fill_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
-  let_openmp_sleep(argv);
+  keep_freed_memory();
 }
 
 }  // namespace hqtrack

@@ -3,9 +3,8 @@
 namespace hqtrack {
 
 /// Makes the process fit for a program that writes files and pipes: standard streams that were closed read
-/// and write nothing, a broken pipe is an error of the write and not the end, and waiting OpenMP threads
-/// sleep. Called first in main; may start the program afresh (once, as the OpenMP library reads its settings
-/// before main).
-void prepare_process(char** argv);
+/// and write nothing, a broken pipe is an error of the write and not the end, and memory that was freed is
+/// kept for the next frame. Called first in main.
+void prepare_process();
 
 }  // namespace hqtrack

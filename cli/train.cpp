@@ -37,8 +37,8 @@ constexpr const char* kHelp = R"(Usage: hqtrack train vmos --pictures DIR --out 
 Trains the tracker on short clips drawn from still pictures, and on sequences
 with masks where some are given. Ctrl-C stops it; --resume goes on. For example:
   scripts/fetch_training_pictures.sh pictures
-  hqtrack train vmos --pictures pictures --out out/train --init models/nano.safetensors \
-    --set train.max_minutes=60 --set train.learning_rate=3e-4
+  hqtrack train vmos --pictures pictures --out out/train \
+    --init models/nano.safetensors --set train.max_minutes=60
 
   --pictures DIR        photographs and cut-outs, in any folders below
   --sequences DIR       sequences in the layout of DAVIS or YouTube-VOS
@@ -68,8 +68,9 @@ po::options_description train_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   options.add_options()("pictures", text())("sequences", text())("out", text())("init", text())(
-      "resume", po::bool_switch())("config", text())("set", po::value<std::vector<std::string>>()->composing())(
-      "validate-root", text())("validate-list", text())("preview", text())("device", text())("threads", text());
+      "resume", po::bool_switch())("config", text())(
+      "set", po::value<std::vector<std::string>>()->composing())("validate-root", text())(
+      "validate-list", text())("preview", text())("device", text())("threads", text());
   return options;
 }
 
@@ -91,7 +92,8 @@ std::optional<TrainArguments> parse_train_arguments(std::span<const std::string>
                            .device = line->text("device", "auto"),
                            .num_threads = std::nullopt,
                            .resume = line->options["resume"].as<bool>()};
-  if (line->has("threads")) arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+  if (line->has("threads"))
+    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
   if (arguments.pictures.empty() && arguments.sequences.empty()) {
     throw UsageError("expected --pictures or --sequences, found neither");
   }
@@ -142,7 +144,9 @@ class TrainedTracker : public SequenceTracker {
  public:
   TrainedTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
 
-  void start(Frame frame, const at::Tensor& label_mask) override { hqtrack_.start(std::move(frame), label_mask); }
+  void start(Frame frame, const at::Tensor& label_mask) override {
+    hqtrack_.start(std::move(frame), label_mask);
+  }
   at::Tensor track(Frame frame) override { return hqtrack_.track(std::move(frame)).label_mask; }
 
  private:
@@ -166,14 +170,14 @@ std::function<ValidationScores(const fs::path&)> make_validation(const TrainArgu
 /// Scores go to stdout, one line each; the state of the run to the terminal, over and over on one line.
 void report(const TrainingRecord& record, double progress) {
   if (record.validation) {
-    std::printf("step %jd, %.1f min, %jd clips: J %.4f  F %.4f  J&F %.4f\n", static_cast<intmax_t>(record.step),
-                record.minutes, static_cast<intmax_t>(record.clips), record.validation->j_mean,
-                record.validation->f_mean, record.validation->j_and_f);
+    std::printf("step %jd, %.1f min, %jd clips: J %.4f  F %.4f  J&F %.4f\n",
+                static_cast<intmax_t>(record.step), record.minutes, static_cast<intmax_t>(record.clips),
+                record.validation->j_mean, record.validation->f_mean, record.validation->j_and_f);
     std::fflush(stdout);
   } else if (is_stderr_terminal()) {
     const double minutes_left = progress > 0 ? record.minutes / progress - record.minutes : 0;
-    std::fprintf(stderr, "\r%3.0f %%  step %jd  loss %.4f  IoU %.3f  %.1f clips/s  %s left \033[K", 100 * progress,
-                 static_cast<intmax_t>(record.step), record.loss, record.iou,
+    std::fprintf(stderr, "\r%3.0f %%  step %jd  loss %.4f  IoU %.3f  %.1f clips/s  %s left \033[K",
+                 100 * progress, static_cast<intmax_t>(record.step), record.loss, record.iou,
                  static_cast<double>(record.clips) / (60 * record.minutes),
                  format_duration(60 * minutes_left).c_str());
     std::fflush(stderr);
@@ -185,7 +189,8 @@ void report(const TrainingRecord& record, double progress) {
 int run_train(std::span<const std::string> args) {
   const auto arguments = parse_train_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
-  const fs::path config_file = arguments->config_file.empty() ? default_config_path() : arguments->config_file;
+  const fs::path config_file =
+      arguments->config_file.empty() ? default_config_path() : arguments->config_file;
   const Config config = load_config(config_file, arguments->overrides);
   if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
 

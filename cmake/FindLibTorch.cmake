@@ -38,11 +38,13 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
     IMPORTED_LOCATION ${LibTorch_c10_LIBRARY}
     INTERFACE_INCLUDE_DIRECTORIES "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
   add_library(LibTorch::cpu UNKNOWN IMPORTED)
+  # OpenMP by its flag: LibTorch brings the library that has to be loaded.
   # torch_cpu of the CUDA wheel names CUDA libraries of its own: they are resolved when it is loaded.
   set_target_properties(LibTorch::cpu PROPERTIES
     IMPORTED_LOCATION ${LibTorch_torch_cpu_LIBRARY}
     INTERFACE_LINK_LIBRARIES LibTorch::c10
-    INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined")
+    INTERFACE_COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp>"
+    INTERFACE_LINK_OPTIONS "$<$<LINK_LANGUAGE:CXX>:-fopenmp>;LINKER:--allow-shlib-undefined")
   set(LibTorch_CUDA_FOUND FALSE)
   if(LibTorch_torch_cuda_LIBRARY AND LibTorch_c10_cuda_LIBRARY)
     set(LibTorch_CUDA_FOUND TRUE)

@@ -98,11 +98,11 @@ struct TrainConfig {
   double memory_damage = 0.6;    // probability that the map entering memory is damaged
   int64_t max_objects = 6;
   int64_t max_distractors = 2;
-  int64_t max_gap_frames = 3;  // frames skipped between the reference and the next one
-  double motion_strength = 1.0;        // factor on all motion of synthetic clips
-  double sequence_share = 0.5;         // share of clips from real sequences, where some are given
-  int64_t sequence_gap_frames = 3;     // frames from one to the next in those, at most
-  int64_t loader_threads = 1;          // threads that make clips
+  int64_t max_gap_frames = 3;       // frames skipped between the reference and the next one
+  double motion_strength = 1.0;     // factor on all motion of synthetic clips
+  double sequence_share = 0.5;      // share of clips from real sequences, where some are given
+  int64_t sequence_gap_frames = 3;  // frames from one to the next in those, at most
+  int64_t loader_threads = 1;       // threads that make clips
   double checkpoint_minutes = 5;
 };
 

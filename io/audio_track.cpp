@@ -29,7 +29,8 @@ bool can_trim(const AVOutputFormat& container) {
   return std::strcmp(container.name, "mp4") == 0 || std::strcmp(container.name, "mov") == 0;
 }
 
-/// Matroska subtracts the codec's delay when it is read. Before FFmpeg 8 its writer left adding it to the caller.
+/// Matroska subtracts the codec's delay when it is read. Before FFmpeg 8 its writer left adding it to the
+/// caller.
 int64_t writer_delay(const AVOutputFormat& container, const AVStream& stream) {
 #if LIBAVFORMAT_VERSION_MAJOR < 62
   const AVCodecParameters& parameters = *stream.codecpar;
@@ -69,8 +70,11 @@ AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(
   if (!can_hold(container, parameters.codec_id)) {
     const std::string name = avcodec_get_name(parameters.codec_id);
     const AVCodec* encoder = find_encoder(container);
-    if (!encoder) throw MediaError(url_ + ": " + container.name + " cannot hold " + name + ", and no encoder can replace it");
-    transcoder_ = std::make_unique<AudioTranscoder>(url_, *from_, *encoder, container.flags & AVFMT_GLOBALHEADER);
+    if (!encoder)
+      throw MediaError(url_ + ": " + container.name + " cannot hold " + name +
+                       ", and no encoder can replace it");
+    transcoder_ =
+        std::make_unique<AudioTranscoder>(url_, *from_, *encoder, container.flags & AVFMT_GLOBALHEADER);
   }
   to_ = avformat_new_stream(&output, nullptr);
   if (!to_) throw std::bad_alloc();
@@ -140,7 +144,8 @@ int AudioTrack::write_transcoded(const AVPacket* packet, int64_t end_us) {
 int AudioTrack::write_until(int64_t time_us) {
   while (read_packet() && av_compare_ts(packet_->pts, from_->time_base, time_us, kMicroseconds) < 0) {
     has_packet_ = false;
-    const int result = transcoder_ ? write_transcoded(packet_.get(), kNoEnd) : write(*packet_, from_->time_base);
+    const int result =
+        transcoder_ ? write_transcoded(packet_.get(), kNoEnd) : write(*packet_, from_->time_base);
     if (result < 0) return result;
   }
   return 0;

@@ -55,7 +55,8 @@ void AudioTranscoder::resample(const AVFrame* frame) {
     if (!frame) return;
     SwrContext* raw = nullptr;
     AVChannelLayout layout = frame->ch_layout;
-    if (layout.order == AV_CHANNEL_ORDER_UNSPEC) av_channel_layout_default(&layout, frame->ch_layout.nb_channels);
+    if (layout.order == AV_CHANNEL_ORDER_UNSPEC)
+      av_channel_layout_default(&layout, frame->ch_layout.nb_channels);
     const int result =
         swr_alloc_set_opts2(&raw, &encoder_->ch_layout, encoder_->sample_fmt, encoder_->sample_rate, &layout,
                             static_cast<AVSampleFormat>(frame->format), frame->sample_rate, 0, nullptr);
@@ -71,9 +72,10 @@ void AudioTranscoder::resample(const AVFrame* frame) {
     const AVRational unit = {1, frame->sample_rate * encoder_->sample_rate};
     const bool is_small = int64_t{frame->sample_rate} * encoder_->sample_rate <= INT32_MAX;
     const int64_t pts = frame->best_effort_timestamp;
-    const int64_t scaled =
-        is_small ? av_rescale_q(pts, stream_time_base_, unit)
-                 : av_rescale(av_rescale_q(pts, stream_time_base_, {1, frame->sample_rate}), encoder_->sample_rate, 1);
+    const int64_t scaled = is_small
+                               ? av_rescale_q(pts, stream_time_base_, unit)
+                               : av_rescale(av_rescale_q(pts, stream_time_base_, {1, frame->sample_rate}),
+                                            encoder_->sample_rate, 1);
     swr_next_pts(resampler_.get(), scaled);
   }
   AvFramePtr out = make_frame();

@@ -8,18 +8,19 @@
 
 namespace hqtrack {
 
-/// Decodes audio packets and encodes them in another codec. Its output starts at time 0: earlier sound is cut off,
-/// gaps become silence. Used by one thread.
+/// Decodes audio packets and encodes them in another codec. Its output starts at time 0: earlier sound is cut
+/// off, gaps become silence. Used by one thread.
 class AudioTranscoder {
  public:
   /// Throws Error when the stream cannot be decoded or the encoder cannot be opened.
-  AudioTranscoder(const std::string& url, const AVStream& from, const AVCodec& encoder, bool needs_global_header);
+  AudioTranscoder(const std::string& url, const AVStream& from, const AVCodec& encoder,
+                  bool needs_global_header);
 
   const AVCodecContext& encoder() const { return *encoder_; }
 
-  /// packet: with its pts counted from the output's start, in the stream's time base; null ends the input. Packets
-  /// that are ready, times in `encoder().time_base`. Sound from `end_us` on is left out. Undecodable packets become
-  /// silence.
+  /// packet: with its pts counted from the output's start, in the stream's time base; null ends the input.
+  /// Packets that are ready, times in `encoder().time_base`. Sound from `end_us` on is left out. Undecodable
+  /// packets become silence.
   std::vector<AvPacketPtr> convert(const AVPacket* packet, int64_t end_us);
 
  private:

@@ -29,17 +29,20 @@ void Deinterlacer::check(int result) const {
 void Deinterlacer::start(const AVFrame& frame) {
   graph_.reset(avfilter_graph_alloc());
   graph_->nb_threads = 1;
-  const std::string source = "video_size=" + std::to_string(frame.width) + "x" + std::to_string(frame.height) +
-                             ":pix_fmt=" + std::to_string(frame.format) + ":time_base=" +
-                             std::to_string(time_base_.num) + "/" + std::to_string(time_base_.den);
+  const std::string source = "video_size=" + std::to_string(frame.width) + "x" +
+                             std::to_string(frame.height) + ":pix_fmt=" + std::to_string(frame.format) +
+                             ":time_base=" + std::to_string(time_base_.num) + "/" +
+                             std::to_string(time_base_.den);
   const AVFilter* filter = avfilter_get_by_name("bwdif");
   if (!filter) filter = avfilter_get_by_name("yadif");
   if (!filter) throw MediaError(url_ + ": interlaced, and this FFmpeg has neither bwdif nor yadif");
   AVFilterContext* weave = nullptr;
-  check(avfilter_graph_create_filter(&input_, avfilter_get_by_name("buffer"), "in", source.c_str(), nullptr, graph_.get()));
-  check(avfilter_graph_create_filter(&weave, filter, "weave", "mode=send_frame:parity=auto:deint=interlaced", nullptr,
+  check(avfilter_graph_create_filter(&input_, avfilter_get_by_name("buffer"), "in", source.c_str(), nullptr,
                                      graph_.get()));
-  check(avfilter_graph_create_filter(&output_, avfilter_get_by_name("buffersink"), "out", nullptr, nullptr, graph_.get()));
+  check(avfilter_graph_create_filter(&weave, filter, "weave", "mode=send_frame:parity=auto:deint=interlaced",
+                                     nullptr, graph_.get()));
+  check(avfilter_graph_create_filter(&output_, avfilter_get_by_name("buffersink"), "out", nullptr, nullptr,
+                                     graph_.get()));
 #if LIBAVFILTER_VERSION_MAJOR >= 10
   AVBufferSrcParameters* parameters = av_buffersrc_parameters_alloc();
   parameters->color_space = frame.colorspace;
@@ -76,7 +79,8 @@ void Deinterlacer::collect() {
     const int result = av_buffersink_get_frame(output_, frame.get());
     if (result == AVERROR(EAGAIN) || result == AVERROR_EOF) return;
     check(result);
-    if (frame->pts != AV_NOPTS_VALUE) frame->pts = av_rescale_q(frame->pts, av_buffersink_get_time_base(output_), time_base_);
+    if (frame->pts != AV_NOPTS_VALUE)
+      frame->pts = av_rescale_q(frame->pts, av_buffersink_get_time_base(output_), time_base_);
     ready_.push_back(std::move(frame));
   }
 }

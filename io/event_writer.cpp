@@ -34,7 +34,8 @@ Json to_json(const TrackedObject& object) {
 }
 
 std::string to_line(const TrackedFrame& tracked) {
-  Json json = {{"index", tracked.frame.index}, {"pts", rounded(static_cast<double>(tracked.frame.pts_us) / 1e6, 1e6)}};
+  Json json = {{"index", tracked.frame.index},
+               {"pts", rounded(static_cast<double>(tracked.frame.pts_us) / 1e6, 1e6)}};
   json["objects"] = Json::array();
   for (const TrackedObject& object : tracked.objects) json["objects"].push_back(to_json(object));
   // A name may hold anything: bytes that are not UTF-8 become the replacement character.
@@ -45,7 +46,8 @@ int close_unless_stdout(std::FILE* stream) { return stream == stdout ? 0 : std::
 
 class EventWriter : public FrameSink {
  public:
-  explicit EventWriter(const std::string& file) : name_(file == "-" ? "standard output" : file), stream_(nullptr, close_unless_stdout) {
+  explicit EventWriter(const std::string& file)
+      : name_(file == "-" ? "standard output" : file), stream_(nullptr, close_unless_stdout) {
     std::error_code code;
     // What is there and no regular file (a pipe, a terminal) is written in place.
     const bool is_special = fs::exists(file, code) && !fs::is_regular_file(file, code);
@@ -67,7 +69,9 @@ class EventWriter : public FrameSink {
   }
 
  private:
-  [[noreturn]] void fail() const { throw OutputError(name_ + ": cannot be written: " + std::strerror(errno)); }
+  [[noreturn]] void fail() const {
+    throw OutputError(name_ + ": cannot be written: " + std::strerror(errno));
+  }
 
   std::string name_;
   std::optional<OutputFile> output_;

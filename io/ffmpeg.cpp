@@ -19,6 +19,12 @@ std::string strip(std::string text) {
   return text;
 }
 
+/// Where the messages of this context go besides; null for most.
+DecoderLog* decoder_log_of(void* context) {
+  if (!context || *static_cast<const AVClass* const*>(context) != avcodec_get_class()) return nullptr;
+  return static_cast<DecoderLog*>(static_cast<AVCodecContext*>(context)->opaque);
+}
+
 bool is_local_file(const std::string& url) { return url.find("://") == std::string::npos && url != "-"; }
 
 }  // namespace
@@ -47,13 +53,14 @@ std::string av_error_text(int code) {
   return text;
 }
 
-AvInputPtr open_input(const std::string& url) {
+AvInputPtr open_input(const std::string& url, std::string* complaint) {
   route_ffmpeg_log();
   namespace fs = std::filesystem;
   std::error_code code;
   if (is_local_file(url)) {
     if (!fs::exists(url, code)) throw MediaError(url + ": no such file or folder");
-    if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0) throw MediaError(url + ": the file is empty");
+    if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0)
+      throw MediaError(url + ": the file is empty");
   }
   AVFormatContext* raw = nullptr;
   AVDictionary* options = nullptr;
@@ -64,7 +71,11 @@ AvInputPtr open_input(const std::string& url) {
   int result = avformat_open_input(&raw, address.c_str(), nullptr, &options);
   av_dict_free(&options);
   AvInputPtr format(raw);
-  if (result >= 0) result = avformat_find_stream_info(format.get(), nullptr);
+  if (result >= 0) {
+    LogWatch format_watch(format.get());
+    result = avformat_find_stream_info(format.get(), nullptr);
+    if (complaint) *complaint = format_watch.first_error();
+  }
   if (result < 0) {
     std::string reason = av_error_text(result);
     if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
@@ -73,7 +84,7 @@ AvInputPtr open_input(const std::string& url) {
   return format;
 }
 
-AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads) {
+AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads, DecoderLog* log) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const std::string name = avcodec_get_name(parameters.codec_id);
   const AVCodec* decoder = avcodec_find_decoder(parameters.codec_id);
@@ -83,6 +94,9 @@ AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int thre
   avcodec_parameters_to_context(codec.get(), &parameters);
   codec->pkt_timebase = stream.time_base;
   codec->thread_count = threads;
+  // Threads that each take a frame of their own add delay, and race when they mark damage.
+  codec->thread_type = FF_THREAD_SLICE;
+  codec->opaque = log;  // FFmpeg hands it to the copies that its threads work with
   if (const int result = avcodec_open2(codec.get(), decoder, nullptr); result < 0) {
     throw MediaError(url + ": decoder " + name + " cannot be opened: " + av_error_text(result));
   }
@@ -106,7 +120,8 @@ AVColorSpace guess_colour_matrix(int64_t width, int64_t height) {
 }
 
 void receive_ffmpeg_log(void* context, int level, const char* format, va_list arguments) {
-  const bool is_watched = level <= AV_LOG_ERROR && innermost_watch;
+  DecoderLog* const decoder_log = level <= AV_LOG_ERROR ? decoder_log_of(context) : nullptr;
+  const bool is_watched = level <= AV_LOG_ERROR && (innermost_watch || decoder_log);
   const bool is_shown = level <= AV_LOG_INFO && log_level() >= LogLevel::kDebug;
   if (!is_watched && !is_shown) return;
   char text[1024];
@@ -117,12 +132,26 @@ void receive_ffmpeg_log(void* context, int level, const char* format, va_list ar
     const bool is_owner = !watch->owner_ || watch->owner_ == context;
     if (is_owner && watch->first_error_.empty()) watch->first_error_ = line;
   }
+  if (decoder_log) {
+    const std::lock_guard lock(decoder_log->mutex_);
+    if (decoder_log->first_error_.empty()) decoder_log->first_error_ = line;
+  }
   if (is_shown) log_debug("ffmpeg: " + line);
+}
+
+std::string DecoderLog::first_error() const {
+  const std::lock_guard lock(mutex_);
+  return first_error_;
 }
 
 void route_ffmpeg_log() {
   static std::once_flag once;
   std::call_once(once, [] { av_log_set_callback(receive_ffmpeg_log); });
+}
+
+void DecoderLog::clear() {
+  const std::lock_guard lock(mutex_);
+  first_error_.clear();
 }
 
 LogWatch::LogWatch(const void* owner) : owner_(owner), outer_(innermost_watch) { innermost_watch = this; }

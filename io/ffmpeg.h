@@ -15,6 +15,7 @@ extern "C" {
 #include <cstdarg>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace hqtrack {
@@ -58,26 +59,45 @@ std::string av_error_text(int code);
 /// Microseconds as a time base.
 inline constexpr AVRational kMicroseconds = {1, 1000000};
 
-/// Opens an input and reads its stream headers. Throws MediaError: "URL: cannot be opened: ...".
-AvInputPtr open_input(const std::string& url);
+/// Opens an input and reads its stream headers; that reads some packets ahead, and `complaint`, where given,
+/// gets what the format first said against them. Throws MediaError: "URL: cannot be opened: ...".
+AvInputPtr open_input(const std::string& url, std::string* complaint = nullptr);
 
-/// A decoder that is ready for packets of this stream. threads: 0 = as many as the machine has cores.
-/// Throws MediaError naming `url` when FFmpeg has no decoder for it.
-AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads);
+/// Keeps the first error-level message of one decoder, whichever of the decoder's threads writes it: with
+/// several threads that is all FFmpeg tells of a picture it had to drop.
+class DecoderLog {
+ public:
+  /// Without line break; empty when there was none.
+  std::string first_error() const;
+  void clear();
 
-/// Time in `time_base` that counts as 0: the first packet of the container, where sound before 0 does not count, which
-/// is there for the decoder to warm up on.
+ private:
+  friend void receive_ffmpeg_log(void* context, int level, const char* format, va_list arguments);
+  mutable std::mutex mutex_;
+  std::string first_error_;
+};
+
+/// A decoder that is ready for packets of this stream. threads: 0 = as many as the machine has cores. `log`,
+/// if any, hears the decoder's messages and has to outlive it. Throws MediaError naming `url` when FFmpeg has
+/// no decoder for it.
+AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads,
+                        DecoderLog* log = nullptr);
+
+/// Time in `time_base` that counts as 0: the first packet of the container, where sound before 0 does not
+/// count, which is there for the decoder to warm up on.
 int64_t container_start(const AVFormatContext& format, AVRational time_base);
 
 /// Colour matrix of a picture whose stream does not name one: BT.709 for high definition, else BT.601, as
 /// players guess.
 AVColorSpace guess_colour_matrix(int64_t width, int64_t height);
 
-/// Sends FFmpeg's messages to the log at debug level. Called by whatever opens something; cheap after the first time.
+/// Sends FFmpeg's messages to the log at debug level. Called by whatever opens something; cheap after the
+/// first time.
 void route_ffmpeg_log();
 
-/// While it lives, keeps the first error-level message that `owner` (a format or codec context), or any context when
-/// it is null, writes on this thread: FFmpeg tells some damage, and the reasons of some failures, in no other way.
+/// While it lives, keeps the first error-level message that `owner` (a format or codec context), or any
+/// context when it is null, writes on this thread: FFmpeg tells some damage, and the reasons of some
+/// failures, in no other way.
 class LogWatch {
  public:
   explicit LogWatch(const void* owner = nullptr);

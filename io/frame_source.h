@@ -12,16 +12,18 @@ namespace hqtrack {
 /// What is known of a video before its frames are read.
 struct VideoInfo {
   std::string url;
-  std::string format;             // container, FFmpeg's short name; "images" for a folder
-  std::string codec;              // FFmpeg's name of the video codec
+  std::string format;  // container, FFmpeg's short name; "images" for a folder
+  std::string codec;   // FFmpeg's name of the video codec
   std::string pixel_format;
-  int64_t height = 0, width = 0;  // of the frames: rotation metadata is applied, the sample aspect ratio is not
-  int64_t rate_num = 0, rate_den = 1;  // average frame rate; 0 when unknown
+  int64_t height = 0,
+          width = 0;  // of the frames: rotation metadata is applied, the sample aspect ratio is not
+  int64_t rate_num = 0, rate_den = 1;                  // average frame rate; 0 when unknown
   int64_t time_base_num = 1, time_base_den = 1000000;  // seconds per tick of the stream's own clock
-  std::optional<int64_t> num_frames;   // of the part that will be read; an estimate when the container has no count
-  std::optional<int64_t> duration_us;  // of the part that will be read
-  int64_t start_us = 0;                // pts of the first frame delivered is at or after this
-  int rotation_degrees = 0;            // clockwise, already applied to the frames
+  std::optional<int64_t>
+      num_frames;  // of the part that will be read; an estimate when the container has no count
+  std::optional<int64_t> duration_us;                // of the part that will be read
+  int64_t start_us = 0;                              // pts of the first frame delivered is at or after this
+  int rotation_degrees = 0;                          // clockwise, already applied to the frames
   int sample_aspect_num = 1, sample_aspect_den = 1;  // of the frames; 1:1 when unknown
   bool has_audio = false;
 };
@@ -37,15 +39,15 @@ class FrameSource {
  public:
   virtual ~FrameSource() = default;
   virtual const VideoInfo& info() const = 0;
-  /// Next frame, RGB with the stream's colour matrix and range respected, deinterlaced, rotated as shown; empty at
-  /// the end of the video. Throws MediaError when the stream is damaged or ends before its time: every frame
-  /// before the damage was delivered by then.
+  /// Next frame, RGB with the stream's colour matrix and range respected, deinterlaced, rotated as shown;
+  /// empty at the end of the video. Throws MediaError when the stream is damaged or ends before its time:
+  /// every frame before the damage was delivered by then.
   virtual std::optional<Frame> read() = 0;
 };
 
-/// Opens what `hqtrack track` takes as INPUT: a file FFmpeg reads, an http(s) URL, "-" (standard input), a folder of
-/// images (in natural order of their names: 2 before 10) or a pattern such as frames/%05d.jpg or frames/*.png.
-/// The first frame is read at once. Throws MediaError naming the input.
+/// Opens what `hqtrack track` takes as INPUT: a file FFmpeg reads, an http(s) URL, "-" (standard input), a
+/// folder of images (in natural order of their names: 2 before 10) or a pattern such as frames/%05d.jpg or
+/// frames/*.png. The first frame is read at once. Throws MediaError naming the input.
 std::unique_ptr<FrameSource> open_source(const std::string& url, const SourceConfig& config = {});
 
 }  // namespace hqtrack

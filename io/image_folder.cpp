@@ -48,7 +48,8 @@ bool natural_less(std::string_view a, std::string_view b) {
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::error_code code;
   std::vector<fs::path> files;
-  for (fs::directory_iterator it(folder.empty() ? "." : folder, code), end; !code && it != end; it.increment(code)) {
+  for (fs::directory_iterator it(folder.empty() ? "." : folder, code), end; !code && it != end;
+       it.increment(code)) {
     if (!it->is_directory(code)) files.push_back(folder / it->path().filename());
   }
   if (code) throw MediaError(folder.string() + ": cannot be read: " + code.message());
@@ -80,7 +81,8 @@ std::optional<NumberPattern> parse_number_pattern(const std::string& name) {
   while (at < name.size() && is_digit(name[at])) ++at;
   if (at >= name.size() || name[at] != 'd' || at - percent > 4) return std::nullopt;
   NumberPattern pattern{.before = name.substr(0, percent), .after = name.substr(at + 1)};
-  if (at > percent + 1) pattern.min_digits = std::max<size_t>(1, std::stoul(name.substr(percent + 1, at - percent - 1)));
+  if (at > percent + 1)
+    pattern.min_digits = std::max<size_t>(1, std::stoul(name.substr(percent + 1, at - percent - 1)));
   return pattern;
 }
 
@@ -91,7 +93,8 @@ std::vector<fs::path> list_numbered(const std::string& url, const NumberPattern&
     const std::optional<int64_t> number = pattern.number_in(file.filename().string());
     if (!number) continue;
     if (last && *number != *last + 1) {
-      log_warning(url + ": no picture between numbers " + std::to_string(*last) + " and " + std::to_string(*number));
+      log_warning(url + ": no picture between numbers " + std::to_string(*last) + " and " +
+                  std::to_string(*number));
     }
     last = number;
     files.push_back(file);
@@ -104,7 +107,8 @@ std::vector<fs::path> list_numbered(const std::string& url, const NumberPattern&
 bool is_image_pattern(const std::string& url) {
   std::error_code code;
   if (fs::exists(url, code)) return false;
-  return parse_number_pattern(fs::path(url).filename().string()) || url.find_first_of("*?[") != std::string::npos;
+  return parse_number_pattern(fs::path(url).filename().string()) ||
+         url.find_first_of("*?[") != std::string::npos;
 }
 
 std::vector<fs::path> list_images(const std::string& url) {
@@ -117,7 +121,8 @@ std::vector<fs::path> list_images(const std::string& url) {
     std::erase_if(files, [](const fs::path& file) {
       return !has_picture_extension(file) || file.filename().string().starts_with(".");
     });
-    if (files.empty()) throw MediaError(url + ": expected pictures (png, jpg, webp, bmp, tif) in the folder, found none");
+    if (files.empty())
+      throw MediaError(url + ": expected pictures (png, jpg, webp, bmp, tif) in the folder, found none");
     return files;
   }
   if (fs::exists(path, code)) return {path};
@@ -140,31 +145,34 @@ ImageFolder::ImageFolder(const std::string& url, const SourceConfig& config)
     throw MediaError(url + ": expected a frame rate above 0, found " + std::to_string(config.image_rate));
   }
   const auto first_at_or_after = [&](int64_t time_us) {
-    return static_cast<size_t>(std::max<int64_t>(0, av_rescale_rnd(time_us, rate.num, int64_t{rate.den} * 1000000, AV_ROUND_UP)));
+    return static_cast<size_t>(
+        std::max<int64_t>(0, av_rescale_rnd(time_us, rate.num, int64_t{rate.den} * 1000000, AV_ROUND_UP)));
   };
   begin_ = next_ = first_at_or_after(config.start_us);
   end_ = files_.size();
   if (config.duration_us) end_ = std::min(end_, first_at_or_after(config.start_us + *config.duration_us));
   if (begin_ >= end_) {
-    throw MediaError(url + ": expected a frame at or after " + std::to_string(config.start_us / 1000) + " ms, found " +
-                     std::to_string(files_.size()) + " pictures at " + std::to_string(config.image_rate) + " a second");
+    throw MediaError(url + ": expected a frame at or after " + std::to_string(config.start_us / 1000) +
+                     " ms, found " + std::to_string(files_.size()) + " pictures at " +
+                     std::to_string(config.image_rate) + " a second");
   }
   const Picture picture = decode_picture(files_[begin_]);
   const char* pixel_format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture.frame->format));
   first_ = load(files_[begin_]);
-  info_ = VideoInfo{.url = url,
-                    .format = "images",
-                    .codec = avcodec_get_name(picture.codec),
-                    .pixel_format = pixel_format ? pixel_format : "unknown",
-                    .height = first_.size(0),
-                    .width = first_.size(1),
-                    .rate_num = rate.num,
-                    .rate_den = rate.den,
-                    .time_base_num = rate.den,
-                    .time_base_den = rate.num,
-                    .num_frames = static_cast<int64_t>(end_ - begin_),
-                    .duration_us = av_rescale(static_cast<int64_t>(end_ - begin_), int64_t{rate.den} * 1000000, rate.num),
-                    .start_us = config.start_us};
+  info_ = VideoInfo{
+      .url = url,
+      .format = "images",
+      .codec = avcodec_get_name(picture.codec),
+      .pixel_format = pixel_format ? pixel_format : "unknown",
+      .height = first_.size(0),
+      .width = first_.size(1),
+      .rate_num = rate.num,
+      .rate_den = rate.den,
+      .time_base_num = rate.den,
+      .time_base_den = rate.num,
+      .num_frames = static_cast<int64_t>(end_ - begin_),
+      .duration_us = av_rescale(static_cast<int64_t>(end_ - begin_), int64_t{rate.den} * 1000000, rate.num),
+      .start_us = config.start_us};
 }
 
 at::Tensor ImageFolder::load(const fs::path& file) {
@@ -182,9 +190,10 @@ std::optional<Frame> ImageFolder::read() {
   frame.image = first_.defined() ? std::move(first_) : load(file);
   first_ = at::Tensor();
   if (frame.image.size(0) != info_.height || frame.image.size(1) != info_.width) {
-    throw MediaError(file.string() + ": expected " + std::to_string(info_.width) + "x" + std::to_string(info_.height) +
-                     " pixels as in " + files_[begin_].filename().string() + ", found " +
-                     std::to_string(frame.image.size(1)) + "x" + std::to_string(frame.image.size(0)));
+    throw MediaError(file.string() + ": expected " + std::to_string(info_.width) + "x" +
+                     std::to_string(info_.height) + " pixels as in " + files_[begin_].filename().string() +
+                     ", found " + std::to_string(frame.image.size(1)) + "x" +
+                     std::to_string(frame.image.size(0)));
   }
   ++next_;
   return frame;

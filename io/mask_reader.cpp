@@ -19,7 +19,8 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kExpected = ": expected a mask with palette indices, 8-bit grey values or DAVIS palette colours, found ";
+constexpr const char* kExpected =
+    ": expected a mask with palette indices, 8-bit grey values or DAVIS palette colours, found ";
 
 at::Tensor copy_plane(const AVFrame& frame) {
   at::Tensor plane = at::empty({frame.height, frame.width}, at::kByte);
@@ -94,9 +95,11 @@ at::Tensor read_label_mask(const fs::path& file) {
   const Picture picture = decode_picture(file);
   const auto format = static_cast<AVPixelFormat>(picture.frame->format);
   const AVPixFmtDescriptor* descriptor = av_pix_fmt_desc_get(format);
-  if (picture.codec == AV_CODEC_ID_MJPEG) throw MediaError(file.string() + kExpected + "a JPEG, whose losses invent ids");
+  if (picture.codec == AV_CODEC_ID_MJPEG)
+    throw MediaError(file.string() + kExpected + "a JPEG, whose losses invent ids");
   if (descriptor->comp[0].depth > 8) {
-    throw MediaError(file.string() + kExpected + std::to_string(descriptor->comp[0].depth) + " bits a channel");
+    throw MediaError(file.string() + kExpected + std::to_string(descriptor->comp[0].depth) +
+                     " bits a channel");
   }
   if (format == AV_PIX_FMT_PAL8) return copy_plane(*picture.frame);
   if (format == AV_PIX_FMT_GRAY8) return binary_to_id(copy_plane(*picture.frame));

@@ -11,7 +11,8 @@ at::Tensor read_image(const std::filesystem::path& file);
 
 /// Reads a label mask:
 /// - palette picture: the index is the id;
-/// - 8-bit grey, or RGB(A) whose pixels are all grey: the value is the id, except that a picture of 0 and 255 only is a
+/// - 8-bit grey, or RGB(A) whose pixels are all grey: the value is the id, except that a picture of 0 and 255
+/// only is a
 ///   binary mask and its object has id 1; 1-bit pictures are binary masks too;
 /// - RGB(A) in colours of the DAVIS palette: the id of each colour.
 /// Alpha is ignored. Refused: 16-bit pictures, other colours, JPEG (its losses invent ids).

@@ -27,7 +27,8 @@ AvFramePtr make_picture(AVPixelFormat format, const at::Tensor& pixels) {
   const int64_t row_bytes = pixels.numel() / pixels.size(0);
   const uint8_t* source = pixels.const_data_ptr<uint8_t>();
   for (int64_t y = 0; y < pixels.size(0); ++y) {
-    std::memcpy(frame->data[0] + y * frame->linesize[0], source + y * row_bytes, static_cast<size_t>(row_bytes));
+    std::memcpy(frame->data[0] + y * frame->linesize[0], source + y * row_bytes,
+                static_cast<size_t>(row_bytes));
   }
   return frame;
 }
@@ -72,6 +73,8 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   write_file(file, encode_png(file, *make_picture(AV_PIX_FMT_RGB24, image.contiguous())));
 }
 
-std::unique_ptr<FrameSink> open_mask_sink(const fs::path& folder) { return std::make_unique<MaskWriter>(folder); }
+std::unique_ptr<FrameSink> open_mask_sink(const fs::path& folder) {
+  return std::make_unique<MaskWriter>(folder);
+}
 
 }  // namespace hqtrack

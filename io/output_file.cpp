@@ -12,7 +12,8 @@
 namespace hqtrack {
 namespace fs = std::filesystem;
 
-OutputFile::OutputFile(fs::path file, WhenDropped when_dropped) : final_(std::move(file)), when_dropped_(when_dropped) {
+OutputFile::OutputFile(fs::path file, WhenDropped when_dropped)
+    : final_(std::move(file)), when_dropped_(when_dropped) {
   temporary_ = final_.parent_path() / (final_.stem().string() + ".part" + final_.extension().string());
 }
 
@@ -34,7 +35,8 @@ void write_file(const fs::path& file, std::span<const uint8_t> bytes) {
   const auto fail = [&](const char* what) {
     throw OutputError(file.string() + ": cannot be " + what + ": " + std::strerror(errno));
   };
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(output.temporary_path().c_str(), "wb"), std::fclose);
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(output.temporary_path().c_str(), "wb"),
+                                                         std::fclose);
   if (!stream) fail("created");
   if (std::fwrite(bytes.data(), 1, bytes.size(), stream.get()) != bytes.size()) fail("written");
   if (std::fclose(stream.release()) != 0) fail("written");

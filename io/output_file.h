@@ -6,8 +6,8 @@
 
 namespace hqtrack {
 
-/// A file that appears under its final name only when it is complete. Until then it has a temporary name in the same
-/// folder, FILE.part.EXT.
+/// A file that appears under its final name only when it is complete. Until then it has a temporary name in
+/// the same folder, FILE.part.EXT.
 class OutputFile {
  public:
   enum class WhenDropped { kRemove, kKeep };  // what becomes of a temporary file that is never completed

@@ -11,15 +11,15 @@
 
 namespace hqtrack {
 
-/// Overlay video; container by extension (.mp4 .mov .mkv .webm). Keeps the timestamps of the frames and copies the
-/// audio of `source.url` for the part that is tracked (audio that the container cannot hold is re-encoded or left
-/// out with a warning). Written fragment by fragment to FILE.part.EXT, renamed when complete; what an interrupted
-/// run leaves is playable.
+/// Overlay video; container by extension (.mp4 .mov .mkv .webm). Keeps the timestamps of the frames and
+/// copies the audio of `source.url` for the part that is tracked (audio that the container cannot hold is
+/// re-encoded or left out with a warning). Written fragment by fragment to FILE.part.EXT, renamed when
+/// complete; what an interrupted run leaves is playable.
 std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& file, const VideoInfo& source,
                                            const OverlayConfig& overlay, const EncodeConfig& encode);
 
-/// Palette PNG masks 00000.png, 00001.png ... (index = object id, DAVIS palette), one a frame, each written under a
-/// temporary name first. Creates the folder.
+/// Palette PNG masks 00000.png, 00001.png ... (index = object id, DAVIS palette), one a frame, each written
+/// under a temporary name first. Creates the folder.
 std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 
 /// NDJSON, one line a frame:

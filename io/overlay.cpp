@@ -13,13 +13,14 @@
 namespace hqtrack {
 namespace {
 
-/// What is laid over a pixel by how deep it lies in the softened mask (0..255, 128 at the edge); opacities 0..256.
+/// What is laid over a pixel by how deep it lies in the softened mask (0..255, 128 at the edge); opacities
+/// 0..256.
 struct Profile {
   std::array<uint16_t, 256> tint{}, dark{}, line{};
 };
 
-/// Distance from the mask's edge in pixels, positive inside, for each value of the mask softened with this sigma:
-/// the inverse of the normal distribution.
+/// Distance from the mask's edge in pixels, positive inside, for each value of the mask softened with this
+/// sigma: the inverse of the normal distribution.
 std::array<double, 256> edge_distances(double sigma_px) {
   std::array<double, 256> distances{};
   double z = -3.5;
@@ -69,7 +70,8 @@ bool is_stripe(int x, int y, int width) { return (x + y) / width & 1; }
 Layer make_layer(const cv::Mat& labels, int64_t id, const Box& box, bool is_uncertain, double sigma_px) {
   const int margin = static_cast<int>(std::ceil(3 * sigma_px)) + 1;
   cv::Rect area(static_cast<int>(box.x0) - margin, static_cast<int>(box.y0) - margin,
-                static_cast<int>(box.x1 - box.x0) + 2 * margin, static_cast<int>(box.y1 - box.y0) + 2 * margin);
+                static_cast<int>(box.x1 - box.x0) + 2 * margin,
+                static_cast<int>(box.y1 - box.y0) + 2 * margin);
   area &= cv::Rect(0, 0, labels.cols, labels.rows);
   Layer layer{.id = id, .colour = overlay_colour(id), .is_uncertain = is_uncertain, .area = area, .soft = {}};
   const cv::Mat own = labels(area) == static_cast<double>(id);  // 255 inside
@@ -80,7 +82,8 @@ Layer make_layer(const cv::Mat& labels, int64_t id, const Box& box, bool is_unce
   return layer;
 }
 
-void draw_tint(cv::Mat& canvas, const cv::Mat& labels, const Layer& layer, const Profile& profile, int stripe_px) {
+void draw_tint(cv::Mat& canvas, const cv::Mat& labels, const Layer& layer, const Profile& profile,
+               int stripe_px) {
   const int opacity = profile.tint[255];
   for (int y = layer.area.y; y < layer.area.br().y; ++y) {
     const uint8_t* label = labels.ptr<uint8_t>(y);
@@ -93,7 +96,8 @@ void draw_tint(cv::Mat& canvas, const cv::Mat& labels, const Layer& layer, const
   }
 }
 
-void draw_line(cv::Mat& canvas, const Layer& layer, const std::array<uint16_t, 256>& opacities, Rgb colour, int dash_px) {
+void draw_line(cv::Mat& canvas, const Layer& layer, const std::array<uint16_t, 256>& opacities, Rgb colour,
+               int dash_px) {
   for (int y = 0; y < layer.area.height; ++y) {
     const uint8_t* soft = layer.soft.ptr<uint8_t>(y);
     uint8_t* pixel = canvas.ptr<uint8_t>(layer.area.y + y) + 3 * layer.area.x;
@@ -118,9 +122,16 @@ const TrackedObject* find_object(const TrackedFrame& tracked, int64_t id) {
 
 Rgb overlay_colour(int64_t id) {
   // The first ones are chosen by eye; then the golden angle walks around the colour circle in three shades.
-  static constexpr std::array<Rgb, 10> kFirst = {{{48, 156, 255}, {255, 82, 70}, {72, 220, 96}, {255, 200, 40},
-                                                  {205, 96, 255}, {40, 226, 226}, {255, 140, 32}, {255, 110, 190},
-                                                  {170, 232, 50}, {130, 130, 255}}};
+  static constexpr std::array<Rgb, 10> kFirst = {{{48, 156, 255},
+                                                  {255, 82, 70},
+                                                  {72, 220, 96},
+                                                  {255, 200, 40},
+                                                  {205, 96, 255},
+                                                  {40, 226, 226},
+                                                  {255, 140, 32},
+                                                  {255, 110, 190},
+                                                  {170, 232, 50},
+                                                  {130, 130, 255}}};
   if (id >= 1 && id <= static_cast<int64_t>(kFirst.size())) return kFirst[id - 1];
   const double hue = std::fmod(static_cast<double>(id) * 0.618033988749895, 1.0) * 6;
   const double saturation = std::array{0.95, 0.55, 0.75}[id % 3], value = std::array{1.0, 0.95, 0.78}[id % 3];
@@ -153,7 +164,8 @@ at::Tensor Overlay::draw(const TrackedFrame& tracked) const {
   for (const Layer& layer : layers) draw_tint(canvas, labels, layer, profile, dash_px);
   // All dark lines first: the dark line of an object must not cover the coloured one of its neighbour.
   for (const Layer& layer : layers) draw_line(canvas, layer, profile.dark, {0, 0, 0}, 0);
-  for (const Layer& layer : layers) draw_line(canvas, layer, profile.line, layer.colour, layer.is_uncertain ? dash_px : 0);
+  for (const Layer& layer : layers)
+    draw_line(canvas, layer, profile.line, layer.colour, layer.is_uncertain ? dash_px : 0);
 
   if (config_.draw_labels) draw_labels(canvas, tracked, regions, scale);
   return image;

@@ -72,16 +72,21 @@ void draw_tag(cv::Mat& canvas, const Tag& tag, cv::Point corner) {
   cv::putText(canvas, tag.text, origin, kFont, tag.font_scale, ink, 1, cv::LINE_AA);
 }
 
-/// Upper left corner for a tag of an object: above it, below it, inside, beside; the first that is free, else the one
-/// that covers least.
+/// Upper left corner for a tag of an object: above it, below it, inside, beside; the first that is free, else
+/// the one that covers least.
 cv::Point place(cv::Size size, const Box& box, cv::Size frame, const std::vector<cv::Rect>& taken) {
   const int gap = 4;
   const int x0 = static_cast<int>(box.x0), y0 = static_cast<int>(box.y0), x1 = static_cast<int>(box.x1),
             y1 = static_cast<int>(box.y1), middle = (x0 + x1 - size.width) / 2;
-  const cv::Point candidates[] = {
-      {middle, y0 - size.height - gap}, {x0, y0 - size.height - gap},       {middle, y1 + gap},
-      {x1 + gap, y0},                   {x0 - size.width - gap, y0},        {middle, y0 + gap},
-      {middle, (y0 + y1) / 2},          {middle, y0 - 2 * (size.height + gap)}, {middle, y1 + size.height + 2 * gap}};
+  const cv::Point candidates[] = {{middle, y0 - size.height - gap},
+                                  {x0, y0 - size.height - gap},
+                                  {middle, y1 + gap},
+                                  {x1 + gap, y0},
+                                  {x0 - size.width - gap, y0},
+                                  {middle, y0 + gap},
+                                  {middle, (y0 + y1) / 2},
+                                  {middle, y0 - 2 * (size.height + gap)},
+                                  {middle, y1 + size.height + 2 * gap}};
   cv::Point best;
   double best_cost = -1;
   for (const cv::Point& wanted : candidates) {
@@ -98,7 +103,9 @@ cv::Point place(cv::Size size, const Box& box, cv::Size frame, const std::vector
   return best;
 }
 
-std::string text_of(const TrackedObject& object) { return drawable_text(object.name, std::to_string(object.id)); }
+std::string text_of(const TrackedObject& object) {
+  return drawable_text(object.name, std::to_string(object.id));
+}
 
 /// From the lower left corner upwards.
 void draw_lost(cv::Mat& canvas, const TrackedFrame& tracked, double scale, std::vector<cv::Rect>& taken) {
@@ -137,7 +144,8 @@ std::string drawable_text(const std::string& utf8, const std::string& fallback) 
   return text;
 }
 
-void draw_labels(cv::Mat& canvas, const TrackedFrame& tracked, const std::array<Region, 256>& regions, double scale) {
+void draw_labels(cv::Mat& canvas, const TrackedFrame& tracked, const std::array<Region, 256>& regions,
+                 double scale) {
   std::vector<cv::Rect> taken;
   draw_lost(canvas, tracked, scale, taken);
   for (const TrackedObject& object : tracked.objects) {

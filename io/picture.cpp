@@ -15,7 +15,8 @@ AVCodecID codec_of(std::string_view bytes) {
   using namespace std::string_view_literals;
   if (bytes.starts_with("\x89PNG\r\n\x1a\n"sv)) return AV_CODEC_ID_PNG;
   if (bytes.starts_with("\xff\xd8\xff"sv)) return AV_CODEC_ID_MJPEG;
-  if (bytes.starts_with("RIFF"sv) && bytes.size() > 12 && bytes.substr(8, 4) == "WEBP"sv) return AV_CODEC_ID_WEBP;
+  if (bytes.starts_with("RIFF"sv) && bytes.size() > 12 && bytes.substr(8, 4) == "WEBP"sv)
+    return AV_CODEC_ID_WEBP;
   if (bytes.starts_with("BM"sv)) return AV_CODEC_ID_BMP;
   if (bytes.starts_with("II*\0"sv) || bytes.starts_with("MM\0*"sv)) return AV_CODEC_ID_TIFF;
   return AV_CODEC_ID_NONE;
@@ -40,22 +41,27 @@ AvPacketPtr read_packet(const fs::path& file) {
 }
 
 Picture decode_packet(const AvPacketPtr& packet, const std::string& name) {
-  const std::string_view bytes(reinterpret_cast<const char*>(packet->data), static_cast<size_t>(packet->size));
+  const std::string_view bytes(reinterpret_cast<const char*>(packet->data),
+                               static_cast<size_t>(packet->size));
   const AVCodecID id = codec_of(bytes);
   const AVCodec* decoder = id == AV_CODEC_ID_NONE ? nullptr : avcodec_find_decoder(id);
-  if (!decoder) throw MediaError(name + ": expected a PNG, JPEG, WebP, BMP or TIFF picture, found another kind of file");
+  if (!decoder)
+    throw MediaError(name + ": expected a PNG, JPEG, WebP, BMP or TIFF picture, found another kind of file");
   AvCodecPtr codec(avcodec_alloc_context3(decoder));
   codec->thread_count = 1;
-  codec->err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK;
+  // The TIFF decoder calls every tag it has no use for an error.
+  const bool is_strict = id != AV_CODEC_ID_TIFF;
+  if (is_strict) codec->err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK;
   Picture picture{.frame = make_frame(), .codec = id};
-  LogWatch watch;
+  LogWatch watch(codec.get());
   int result = avcodec_open2(codec.get(), decoder, nullptr);
   if (result >= 0) result = avcodec_send_packet(codec.get(), packet.get());
   if (result >= 0) result = avcodec_send_packet(codec.get(), nullptr);
   if (result >= 0) result = avcodec_receive_frame(codec.get(), picture.frame.get());
   // A picture decoded for its larger part is still a damaged one.
   const bool is_damaged = result < 0 || picture.frame->decode_error_flags ||
-                          (picture.frame->flags & AV_FRAME_FLAG_CORRUPT) || !watch.first_error().empty();
+                          (picture.frame->flags & AV_FRAME_FLAG_CORRUPT) ||
+                          (is_strict && !watch.first_error().empty());
   if (is_damaged) {
     const std::string reason = watch.first_error().empty() ? av_error_text(result) : watch.first_error();
     throw MediaError(name + ": damaged or truncated picture: " + reason);
@@ -67,7 +73,8 @@ Picture decode_packet(const AvPacketPtr& packet, const std::string& name) {
 
 bool has_picture_extension(const fs::path& file) {
   std::string extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   constexpr std::string_view kKnown[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
   return std::find(std::begin(kKnown), std::end(kKnown), extension) != std::end(kKnown);
 }
@@ -80,7 +87,8 @@ Picture decode_picture(const fs::path& file) {
 Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name) {
   route_ffmpeg_log();
   AvPacketPtr packet = make_packet();
-  if (bytes.empty() || bytes.size() > INT32_MAX / 2 || av_new_packet(packet.get(), static_cast<int>(bytes.size())) < 0) {
+  if (bytes.empty() || bytes.size() > INT32_MAX / 2 ||
+      av_new_packet(packet.get(), static_cast<int>(bytes.size())) < 0) {
     throw MediaError(name + ": expected a picture, found " + std::to_string(bytes.size()) + " bytes");
   }
   std::memcpy(packet->data, bytes.data(), bytes.size());

@@ -19,8 +19,8 @@ struct Picture {
 /// True for the file name extensions of still pictures that are read: png jpg jpeg webp bmp tif tiff.
 bool has_picture_extension(const std::filesystem::path& file);
 
-/// Decodes a PNG, JPEG, WebP, BMP or TIFF file; its kind is told by its first bytes. Throws MediaError naming the file
-/// when it is not there, of another kind, damaged or cut off.
+/// Decodes a PNG, JPEG, WebP, BMP or TIFF file; its kind is told by its first bytes. Throws MediaError naming
+/// the file when it is not there, of another kind, damaged or cut off.
 Picture decode_picture(const std::filesystem::path& file);
 /// The same for a file's bytes, which messages call `name`.
 Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name);

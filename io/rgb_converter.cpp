@@ -18,28 +18,41 @@ namespace {
 AVPixelFormat plain_format(int format, bool& is_full_range) {
   is_full_range = true;
   switch (format) {
-    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
-    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
-    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
-    default: is_full_range = false; return static_cast<AVPixelFormat>(format);
+    case AV_PIX_FMT_YUVJ420P:
+      return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+      return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+      return AV_PIX_FMT_YUV444P;
+    case AV_PIX_FMT_YUVJ440P:
+      return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ411P:
+      return AV_PIX_FMT_YUV411P;
+    default:
+      is_full_range = false;
+      return static_cast<AVPixelFormat>(format);
   }
 }
 
 bool is_gray(AVPixelFormat format) {
   const AVPixFmtDescriptor* descriptor = av_pix_fmt_desc_get(format);
-  return descriptor && descriptor->nb_components <= 2 && !(descriptor->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
+  return descriptor && descriptor->nb_components <= 2 &&
+         !(descriptor->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
 }
 
 int scaler_matrix(int colorspace) {
   switch (colorspace) {
-    case AVCOL_SPC_BT709: return SWS_CS_ITU709;
-    case AVCOL_SPC_FCC: return SWS_CS_FCC;
-    case AVCOL_SPC_SMPTE240M: return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_BT709:
+      return SWS_CS_ITU709;
+    case AVCOL_SPC_FCC:
+      return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M:
+      return SWS_CS_SMPTE240M;
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return SWS_CS_BT2020;
-    default: return SWS_CS_ITU601;
+    case AVCOL_SPC_BT2020_CL:
+      return SWS_CS_BT2020;
+    default:
+      return SWS_CS_ITU601;
   }
 }
 
@@ -47,7 +60,8 @@ int scaler_matrix(int colorspace) {
 void set_chroma_position(SwsContext* scaler, AVPixelFormat format, int location) {
   int log2_width = 0, log2_height = 0;
   if (av_pix_fmt_get_chroma_sub_sample(format, &log2_width, &log2_height) < 0) return;
-  const bool is_left = location == AVCHROMA_LOC_LEFT || location == AVCHROMA_LOC_TOPLEFT || location == AVCHROMA_LOC_BOTTOMLEFT;
+  const bool is_left = location == AVCHROMA_LOC_LEFT || location == AVCHROMA_LOC_TOPLEFT ||
+                       location == AVCHROMA_LOC_BOTTOMLEFT;
   const bool is_top = location == AVCHROMA_LOC_TOPLEFT || location == AVCHROMA_LOC_TOP;
   const bool is_bottom = location == AVCHROMA_LOC_BOTTOMLEFT || location == AVCHROMA_LOC_BOTTOM;
   if (log2_width == 1) av_opt_set_int(scaler, "src_h_chr_pos", is_left ? 0 : 128, 0);
@@ -62,7 +76,9 @@ cv::Mat turned(const cv::Mat& image, const Orientation& orientation, cv::Mat out
     cv::transpose(image, transposed);
     if (is_last) return out;
   }
-  const int code = orientation.is_flipped_x && orientation.is_flipped_y ? -1 : orientation.is_flipped_x ? 1 : 0;
+  const int code = orientation.is_flipped_x && orientation.is_flipped_y ? -1
+                   : orientation.is_flipped_x                           ? 1
+                                                                        : 0;
   cv::flip(transposed, out, code);
   return out;
 }
@@ -103,13 +119,15 @@ void RgbConverter::prepare(const Key& key) {
   if (scaler_ && key == key_) return;
   bool is_full_range = false;
   const AVPixelFormat format = plain_format(key.format, is_full_range);
-  if (key.range == AVCOL_RANGE_JPEG || (key.range == AVCOL_RANGE_UNSPECIFIED && is_gray(format))) is_full_range = true;
+  if (key.range == AVCOL_RANGE_JPEG || (key.range == AVCOL_RANGE_UNSPECIFIED && is_gray(format)))
+    is_full_range = true;
   int colorspace = key.colorspace;
   if (colorspace == AVCOL_SPC_UNSPECIFIED || colorspace == AVCOL_SPC_RESERVED) {
     colorspace = is_picture_ ? AVCOL_SPC_SMPTE170M : guess_colour_matrix(key.width, key.height);
   }
   int chroma_location = key.chroma_location;
-  if (chroma_location == AVCHROMA_LOC_UNSPECIFIED) chroma_location = is_picture_ ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
+  if (chroma_location == AVCHROMA_LOC_UNSPECIFIED)
+    chroma_location = is_picture_ ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
 
   scaler_.reset(sws_alloc_context());
   SwsContext* scaler = scaler_.get();
@@ -140,10 +158,11 @@ void RgbConverter::prepare(const Key& key) {
   key_ = key;
 }
 
-at::Tensor RgbConverter::convert(const AVFrame& frame, const Orientation& orientation, int height, int width) {
+at::Tensor RgbConverter::convert(const AVFrame& frame, const Orientation& orientation, int height,
+                                 int width) {
   const int out_height = height > 0 ? height : frame.height, out_width = width > 0 ? width : frame.width;
-  prepare({frame.height, frame.width, out_height, out_width, frame.format, frame.colorspace, frame.color_range,
-           frame.chroma_location});
+  prepare({frame.height, frame.width, out_height, out_width, frame.format, frame.colorspace,
+           frame.color_range, frame.chroma_location});
   sws_scale(scaler_.get(), frame.data, frame.linesize, 0, frame.height, rgb_->data, rgb_->linesize);
 
   const bool is_transposed = orientation.is_transposed;

@@ -27,16 +27,17 @@ Orientation orientation_of(const int32_t* display_matrix);
 const int32_t* find_display_matrix(const AVStream& stream);
 const int32_t* find_display_matrix(const AVFrame& frame);
 
-/// Turns decoded pictures of any pixel format into uint8 RGB tensors. Respects colour matrix, range and chroma
-/// position of each picture, with full chroma interpolation; ignores alpha. Used by one thread.
+/// Turns decoded pictures of any pixel format into uint8 RGB tensors. Respects colour matrix, range and
+/// chroma position of each picture, with full chroma interpolation; ignores alpha. Used by one thread.
 class RgbConverter {
  public:
-  /// `url` is named in errors. is_picture: pictures that name no matrix are BT.601 as JFIF and WebP say; video goes
-  /// by its size.
-  explicit RgbConverter(std::string url, bool is_picture = false) : url_(std::move(url)), is_picture_(is_picture) {}
+  /// `url` is named in errors. is_picture: pictures that name no matrix are BT.601 as JFIF and WebP say;
+  /// video goes by its size.
+  explicit RgbConverter(std::string url, bool is_picture = false)
+      : url_(std::move(url)), is_picture_(is_picture) {}
 
-  /// Returns [H, W, 3], upright. A picture of another size than height x width (as decoded, before turning) is
-  /// scaled to it; 0 = its own size. Throws MediaError for a pixel format that cannot be read.
+  /// Returns [H, W, 3], upright. A picture of another size than height x width (as decoded, before turning)
+  /// is scaled to it; 0 = its own size. Throws MediaError for a pixel format that cannot be read.
   at::Tensor convert(const AVFrame& frame, const Orientation& orientation, int height = 0, int width = 0);
 
  private:

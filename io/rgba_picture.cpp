@@ -11,11 +11,20 @@ namespace {
 /// The formats named after JPEG are ordinary ones with the full range of values.
 AVPixelFormat without_jpeg_range(int format, bool& is_full_range) {
   switch (format) {
-    case AV_PIX_FMT_YUVJ420P: is_full_range = true; return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P: is_full_range = true; return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P: is_full_range = true; return AV_PIX_FMT_YUV444P;
-    case AV_PIX_FMT_YUVJ440P: is_full_range = true; return AV_PIX_FMT_YUV440P;
-    default: return static_cast<AVPixelFormat>(format);
+    case AV_PIX_FMT_YUVJ420P:
+      is_full_range = true;
+      return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+      is_full_range = true;
+      return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+      is_full_range = true;
+      return AV_PIX_FMT_YUV444P;
+    case AV_PIX_FMT_YUVJ440P:
+      is_full_range = true;
+      return AV_PIX_FMT_YUV440P;
+    default:
+      return static_cast<AVPixelFormat>(format);
   }
 }
 
@@ -27,7 +36,8 @@ at::Tensor decode_rgba_picture(std::span<const uint8_t> bytes, const std::string
   bool is_full_range = frame.color_range == AVCOL_RANGE_JPEG;
   const AVPixelFormat format = without_jpeg_range(frame.format, is_full_range);
   const AvScalerPtr scaler(sws_getContext(frame.width, frame.height, format, frame.width, frame.height,
-                                          AV_PIX_FMT_RGBA, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
+                                          AV_PIX_FMT_RGBA, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr,
+                                          nullptr));
   if (!scaler) throw MediaError(name + ": FFmpeg cannot convert its pixel format to RGBA");
   const int* matrix = sws_getCoefficients(SWS_CS_ITU601);  // still pictures, whatever their size
   sws_setColorspaceDetails(scaler.get(), matrix, is_full_range, matrix, 1, 0, 1 << 16, 1 << 16);

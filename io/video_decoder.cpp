@@ -10,7 +10,8 @@ namespace {
 
 /// FFmpeg shows a text file as pictures of a terminal; nobody means that as a video.
 bool is_text_art(AVCodecID codec) {
-  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_BINTEXT || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_IDF;
+  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_BINTEXT || codec == AV_CODEC_ID_XBIN ||
+         codec == AV_CODEC_ID_IDF;
 }
 
 /// The first video stream that is not a cover picture.
@@ -18,7 +19,8 @@ AVStream* find_video_stream(AVFormatContext& format) {
   AVStream* best = nullptr;
   for (unsigned i = 0; i < format.nb_streams; ++i) {
     AVStream* stream = format.streams[i];
-    if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO || is_text_art(stream->codecpar->codec_id)) continue;
+    if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO || is_text_art(stream->codecpar->codec_id))
+      continue;
     if (stream->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS)) continue;
     const bool is_default = stream->disposition & AV_DISPOSITION_DEFAULT;
     if (!best || (is_default && !(best->disposition & AV_DISPOSITION_DEFAULT))) best = stream;
@@ -31,25 +33,30 @@ std::string describe_streams(const AVFormatContext& format) {
   for (unsigned i = 0; i < format.nb_streams; ++i) {
     const char* type = av_get_media_type_string(format.streams[i]->codecpar->codec_type);
     if (!found.empty()) found += ", ";
-    found += std::string(type ? type : "unknown") + " (" + avcodec_get_name(format.streams[i]->codecpar->codec_id) + ")";
+    found += std::string(type ? type : "unknown") + " (" +
+             avcodec_get_name(format.streams[i]->codecpar->codec_id) + ")";
   }
   return found.empty() ? "no stream" : found;
 }
 
-bool is_corrupt(const AVFrame& frame) { return (frame.flags & AV_FRAME_FLAG_CORRUPT) || frame.decode_error_flags; }
+bool is_corrupt(const AVFrame& frame) {
+  return (frame.flags & AV_FRAME_FLAG_CORRUPT) || frame.decode_error_flags;
+}
 
 }  // namespace
 
-VideoDecoder::VideoDecoder(const std::string& url) : url_(url), format_(open_input(url)) {
+VideoDecoder::VideoDecoder(const std::string& url) : url_(url), format_(open_input(url, &complaint_)) {
   stream_ = find_video_stream(*format_);
   if (!stream_) throw MediaError(url + ": expected a video stream, found " + describe_streams(*format_));
   is_mov_ = std::strstr(format_->iformat->name, "mov") != nullptr;
+  is_matroska_ = std::strstr(format_->iformat->name, "matroska") != nullptr;
+  if (!is_matroska_) complaint_.clear();
   if (is_mov_) promised_packets_ = avformat_index_get_entries_count(stream_);
   for (unsigned i = 0; i < format_->nb_streams; ++i) {
     // Elsewhere the end of the other streams tells whether the file is whole.
     if (is_mov_ && format_->streams[i] != stream_) format_->streams[i]->discard = AVDISCARD_ALL;
   }
-  codec_ = open_decoder(url, *stream_, /*threads=*/0);
+  codec_ = open_decoder(url, *stream_, /*threads=*/0, &decoder_log_);
 }
 
 bool VideoDecoder::has_audio() const {
@@ -58,8 +65,8 @@ bool VideoDecoder::has_audio() const {
 
 bool VideoDecoder::seek(int64_t time_us) {
   if (format_->pb && !(format_->pb->seekable & AVIO_SEEKABLE_NORMAL)) return false;
-  const int64_t target =
-      av_rescale_q(time_us, kMicroseconds, stream_->time_base) + container_start(*format_, stream_->time_base);
+  const int64_t target = av_rescale_q(time_us, kMicroseconds, stream_->time_base) +
+                         container_start(*format_, stream_->time_base);
   was_sought_ = av_seek_frame(format_.get(), stream_->index, target, AVSEEK_FLAG_BACKWARD) >= 0;
   return was_sought_;
 }
@@ -102,21 +109,41 @@ AvFramePtr VideoDecoder::read() {
     if (result == AVERROR(EAGAIN)) {
       send_packet();
     } else if (result == AVERROR_EOF) {
-      if (!damage_.empty()) throw_damage(damage_);
+      if (!damage().empty()) throw_damage(damage());
       check_promises();
       return nullptr;
     } else if (result < 0) {
-      if (decoder_error_.empty()) decoder_error_ = av_error_text(result);
+      if (refusal_.empty()) refusal_ = av_error_text(result);
     } else {
-      // A stream that is entered in its middle may show broken pictures until its first key frame.
-      const bool is_entering = num_pictures_ == 0 && (was_sought_ || !starts_with_key_);
-      if (is_corrupt(*frame) && is_entering) continue;
+      // A stream that is entered in its middle may lose or break pictures until its first key frame.
+      if (num_pictures_ == 0 && (was_sought_ || !starts_with_key_)) {
+        if (is_corrupt(*frame)) continue;
+        pending_.erase(pending_.begin(), pending_.lower_bound(frame->pts));
+        decoder_log_.clear();
+        refusal_.clear();
+      }
       note_picture(*frame);
       frame->pts = picture_time(*frame);
+      // What was read just before the damage came to light is trusted only if it follows without a gap.
+      const bool has_gap = num_pictures_ > 0 && frame->pts > next_pts_ + picture_duration(*frame) / 2;
+      if (has_gap && !damage().empty()) throw_damage(damage());
+      next_pts_ = frame->pts + picture_duration(*frame);
       ++num_pictures_;
       return frame;
     }
   }
+}
+
+/// In ticks of the stream; of an average picture where the packet does not tell.
+int64_t VideoDecoder::picture_duration(const AVFrame& frame) const {
+#if LIBAVUTIL_VERSION_MAJOR >= 58
+  if (frame.duration > 0) return frame.duration;
+#else
+  if (frame.pkt_duration > 0) return frame.pkt_duration;
+#endif
+  const AVRational rate = stream_->avg_frame_rate.num > 0 ? stream_->avg_frame_rate : stream_->r_frame_rate;
+  const AVRational duration = rate.num > 0 && rate.den > 0 ? av_inv_q(rate) : AVRational{1, 25};
+  return std::max<int64_t>(av_rescale_q(1, duration, stream_->time_base), 1);
 }
 
 /// Gives the decoder the next packet of the stream, or tells it that there are no more.
@@ -128,7 +155,7 @@ void VideoDecoder::send_packet() {
     return;
   }
   const int result = avcodec_send_packet(codec_.get(), packet_.get());
-  if (result < 0 && result != AVERROR(EAGAIN) && decoder_error_.empty()) decoder_error_ = av_error_text(result);
+  if (result < 0 && result != AVERROR(EAGAIN) && refusal_.empty()) refusal_ = av_error_text(result);
   av_packet_unref(packet_.get());
 }
 
@@ -144,11 +171,10 @@ bool VideoDecoder::read_packet() {
       damage_ = av_error_text(format_->pb->error);
     }
     // Matroska skips damage on its own and only the message tells.
-    if (damage_.empty() && !watch.first_error().empty() && std::strstr(format_->iformat->name, "matroska")) {
-      damage_ = watch.first_error();
-    }
+    if (damage_.empty() && is_matroska_) damage_ = watch.first_error();
     if (!damage_.empty() || result < 0) return false;
-    if (packet_->stream_index == stream_->index && (packet_->flags & AV_PKT_FLAG_CORRUPT) && num_pictures_ > 0) {
+    if (packet_->stream_index == stream_->index && (packet_->flags & AV_PKT_FLAG_CORRUPT) &&
+        num_pictures_ > 0) {
       damage_ = "a packet is incomplete";
       return false;
     }
@@ -172,14 +198,23 @@ void VideoDecoder::note_packet(const AVPacket& packet) {
 
 /// Throws when the picture is damaged, or when one before it was lost.
 void VideoDecoder::note_picture(const AVFrame& frame) {
-  if (is_corrupt(frame)) throw_damage(decoder_error_.empty() ? "a picture is damaged" : decoder_error_);
+  if (is_corrupt(frame)) throw_damage(decoder_error().empty() ? "a picture is damaged" : decoder_error());
   if (frame.pts == AV_NOPTS_VALUE || has_decoding_times()) return;
   if (const auto own = pending_.find(frame.pts); own != pending_.end()) pending_.erase(own);
   while (!pending_.empty() && *pending_.begin() < frame.pts) {
     pending_.erase(pending_.begin());
     ++num_lost_;
   }
-  if (num_lost_ > 0 && !decoder_error_.empty()) throw_damage(decoder_error_);
+  if (num_lost_ > 0 && !decoder_error().empty()) throw_damage(decoder_error());
+}
+
+/// Why the stream is not whole, as far as it was read; empty when it is.
+const std::string& VideoDecoder::damage() const { return damage_.empty() ? complaint_ : damage_; }
+
+/// What the decoder first complained about; empty when it did not.
+std::string VideoDecoder::decoder_error() const {
+  const std::string message = decoder_log_.first_error();
+  return message.empty() ? refusal_ : message;
 }
 
 /// Some files give each packet the time of its decoding although pictures are shown in another order.
@@ -199,16 +234,16 @@ int64_t VideoDecoder::picture_time(const AVFrame& frame) {
 void VideoDecoder::check_promises() const {
   const bool is_short = is_mov_ && !was_sought_ && num_packets_ < promised_packets_;
   if (is_short) {
-    throw_damage("the file ends after " + std::to_string(num_packets_) + " of " + std::to_string(promised_packets_) +
-                 " packets");
+    throw_damage("the file ends after " + std::to_string(num_packets_) + " of " +
+                 std::to_string(promised_packets_) + " packets");
   }
-  if (!decoder_error_.empty() && (num_lost_ > 0 || !pending_.empty())) throw_damage(decoder_error_);
+  if ((num_lost_ > 0 || !pending_.empty()) && !decoder_error().empty()) throw_damage(decoder_error());
   const std::optional<int64_t> promised = is_mov_ ? duration_us() : std::optional<int64_t>();
   const bool has_total = format_->duration != AV_NOPTS_VALUE && format_->duration > 0 &&
                          format_->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   const int64_t expected_us = promised ? *promised : has_total ? format_->duration : 0;
-  const AVRational rate = stream_->avg_frame_rate;
-  const int64_t frame_us = rate.num > 0 ? av_rescale(1000000, rate.den, rate.num) : 40000;
+  const AvFramePtr average = make_frame();
+  const int64_t frame_us = av_rescale_q(picture_duration(*average), stream_->time_base, kMicroseconds);
   const int64_t tolerance_us = std::max({int64_t{250000}, expected_us / 100, 3 * frame_us});
   if (last_end_us_ + tolerance_us < expected_us) {
     throw_damage("the file ends at " + std::to_string(last_end_us_ / 1000) + " of " +
@@ -218,7 +253,8 @@ void VideoDecoder::check_promises() const {
 
 void VideoDecoder::throw_damage(const std::string& reason) const {
   std::string message = url_ + ": damaged or truncated";
-  message += num_pictures_ > 0 ? " after frame " + std::to_string(num_pictures_ - 1) : " before the first frame";
+  message +=
+      num_pictures_ > 0 ? " after frame " + std::to_string(num_pictures_ - 1) : " before the first frame";
   if (expected_frames_) message += " (expected about " + std::to_string(*expected_frames_) + " frames)";
   throw MediaError(message + ": " + reason);
 }

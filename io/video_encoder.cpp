@@ -20,7 +20,8 @@ bool fits(const AVOutputFormat& container, const AVCodec* encoder) {
 
 std::string usable_encoders(const AVOutputFormat& container) {
   std::string list;
-  for (const char* name : {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "libaom-av1", "h264_nvenc", "mpeg4", "ffv1"}) {
+  for (const char* name :
+       {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "libaom-av1", "h264_nvenc", "mpeg4", "ffv1"}) {
     if (!fits(container, avcodec_find_encoder_by_name(name))) continue;
     list += (list.empty() ? "" : ", ") + std::string(name);
   }
@@ -35,7 +36,8 @@ const AVCodec* default_encoder(const AVOutputFormat& container) {
   return nullptr;
 }
 
-const AVCodec& choose_encoder(const std::string& file, const AVOutputFormat& container, const std::string& wanted) {
+const AVCodec& choose_encoder(const std::string& file, const AVOutputFormat& container,
+                              const std::string& wanted) {
   const AVCodec* encoder = nullptr;
   if (wanted == "auto" || wanted.empty()) {
     encoder = default_encoder(container);
@@ -47,8 +49,8 @@ const AVCodec& choose_encoder(const std::string& file, const AVOutputFormat& con
     }
   }
   if (!fits(container, encoder)) {
-    throw OutputError(file + ": expected an encoder that " + container.name + " can hold (" + usable_encoders(container) +
-                      "), found '" + wanted + "'");
+    throw OutputError(file + ": expected an encoder that " + container.name + " can hold (" +
+                      usable_encoders(container) + "), found '" + wanted + "'");
   }
   return *encoder;
 }
@@ -80,8 +82,10 @@ int vpx_speed(const std::string& preset) {
 /// The quality option each encoder has. x264's scale of 0..51 is stretched to the 0..63 of VP9 and AV1.
 void set_quality(AVCodecContext& codec, const EncodeConfig& config) {
   const std::string name = codec.codec->name;
-  const bool is_wide_scale = name.starts_with("libvpx") || name.starts_with("libaom") || name.starts_with("libsvt");
-  const int64_t crf = is_wide_scale ? std::lround(static_cast<double>(config.quality) * 63 / 51) : config.quality;
+  const bool is_wide_scale =
+      name.starts_with("libvpx") || name.starts_with("libaom") || name.starts_with("libsvt");
+  const int64_t crf =
+      is_wide_scale ? std::lround(static_cast<double>(config.quality) * 63 / 51) : config.quality;
   if (av_opt_set_int(codec.priv_data, "crf", crf, 0) >= 0) {
     if (is_wide_scale) codec.bit_rate = 0;
     return;
@@ -153,11 +157,12 @@ void VideoEncoder::open(const AVCodec& encoder, const EncodeConfig& config) {
   LogWatch watch;
   if (const int result = avcodec_open2(codec_.get(), &encoder, nullptr); result < 0) {
     const std::string reason = watch.first_error().empty() ? av_error_text(result) : watch.first_error();
-    throw OutputError(file_ + ": encoder " + encoder.name + " refuses " + std::to_string(codec_->width) + "x" +
-                      std::to_string(codec_->height) + ", quality " + std::to_string(config.quality) + ", preset '" +
-                      config.preset + "': " + reason);
+    throw OutputError(file_ + ": encoder " + encoder.name + " refuses " + std::to_string(codec_->width) +
+                      "x" + std::to_string(codec_->height) + ", quality " + std::to_string(config.quality) +
+                      ", preset '" + config.preset + "': " + reason);
   }
-  for (const auto& [target, format] : {std::pair{&frame_, codec_->pix_fmt}, std::pair{&padded_, AV_PIX_FMT_RGB24}}) {
+  for (const auto& [target, format] :
+       {std::pair{&frame_, codec_->pix_fmt}, std::pair{&padded_, AV_PIX_FMT_RGB24}}) {
     *target = make_frame();
     (*target)->format = format;
     (*target)->width = codec_->width;
@@ -174,7 +179,8 @@ void VideoEncoder::open(const AVCodec& encoder, const EncodeConfig& config) {
   av_opt_set_int(scaler, "dst_format", codec_->pix_fmt, 0);
   av_opt_set_int(scaler, "sws_flags", SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, 0);
   if (codec_->pix_fmt == AV_PIX_FMT_YUV420P) av_opt_set_int(scaler, "dst_h_chr_pos", 0, 0);
-  const int* matrix = sws_getCoefficients(codec_->colorspace == AVCOL_SPC_BT709 ? SWS_CS_ITU709 : SWS_CS_ITU601);
+  const int* matrix =
+      sws_getCoefficients(codec_->colorspace == AVCOL_SPC_BT709 ? SWS_CS_ITU709 : SWS_CS_ITU601);
   const int is_full = codec_->color_range == AVCOL_RANGE_JPEG;
   if (sws_init_context(scaler, nullptr, nullptr) < 0) fail(AVERROR(EINVAL));
   sws_setColorspaceDetails(scaler, matrix, 1, matrix, is_full, 0, 1 << 16, 1 << 16);
@@ -185,11 +191,13 @@ void VideoEncoder::fill(const at::Tensor& image) {
   const uint8_t* source = image.const_data_ptr<uint8_t>();
   for (int y = 0; y < padded_->height; ++y) {
     uint8_t* row = padded_->data[0] + int64_t{y} * padded_->linesize[0];
-    std::memcpy(row, source + 3 * width_ * std::min<int64_t>(y, height_ - 1), static_cast<size_t>(3 * width_));
+    std::memcpy(row, source + 3 * width_ * std::min<int64_t>(y, height_ - 1),
+                static_cast<size_t>(3 * width_));
     if (padded_->width > width_) std::memcpy(row + 3 * width_, row + 3 * (width_ - 1), 3);
   }
   if (const int result = av_frame_make_writable(frame_.get()); result < 0) fail(result);
-  sws_scale(scaler_.get(), padded_->data, padded_->linesize, 0, padded_->height, frame_->data, frame_->linesize);
+  sws_scale(scaler_.get(), padded_->data, padded_->linesize, 0, padded_->height, frame_->data,
+            frame_->linesize);
   frame_->color_range = codec_->color_range;
   frame_->colorspace = codec_->colorspace;
   frame_->color_primaries = codec_->color_primaries;
@@ -198,10 +206,12 @@ void VideoEncoder::fill(const at::Tensor& image) {
   frame_->sample_aspect_ratio = codec_->sample_aspect_ratio;
 }
 
-void VideoEncoder::encode(const at::Tensor& image, int64_t pts, int64_t duration, std::vector<AvPacketPtr>& packets) {
+void VideoEncoder::encode(const at::Tensor& image, int64_t pts, int64_t duration,
+                          std::vector<AvPacketPtr>& packets) {
   if (image.dim() != 3 || image.size(0) != height_ || image.size(1) != width_) {
-    throw OutputError(file_ + ": expected frames of " + std::to_string(width_) + "x" + std::to_string(height_) +
-                      ", found " + std::to_string(image.size(1)) + "x" + std::to_string(image.size(0)));
+    throw OutputError(file_ + ": expected frames of " + std::to_string(width_) + "x" +
+                      std::to_string(height_) + ", found " + std::to_string(image.size(1)) + "x" +
+                      std::to_string(image.size(0)));
   }
   fill(image);
   frame_->pts = pts;
@@ -230,6 +240,8 @@ void VideoEncoder::receive(std::vector<AvPacketPtr>& packets) {
   }
 }
 
-void VideoEncoder::fail(int code) const { throw OutputError(file_ + ": encoding failed: " + av_error_text(code)); }
+void VideoEncoder::fail(int code) const {
+  throw OutputError(file_ + ": encoding failed: " + av_error_text(code));
+}
 
 }  // namespace hqtrack

@@ -13,13 +13,13 @@
 
 namespace hqtrack {
 
-/// RGB pictures in, packets out. Where the encoder halves chroma, an odd width or height grows by one: the last column
-/// or row is repeated. BT.709 for high definition and BT.601 below, limited range (full where the format is), tagged so.
-/// Used by one thread.
+/// RGB pictures in, packets out. Where the encoder halves chroma, an odd width or height grows by one: the
+/// last column or row is repeated. BT.709 for high definition and BT.601 below, limited range (full where the
+/// format is), tagged so. Used by one thread.
 class VideoEncoder {
  public:
-  /// file: named in errors. Throws OutputError: no such encoder (naming those there are), one the container cannot
-  /// hold, or options it refuses.
+  /// file: named in errors. Throws OutputError: no such encoder (naming those there are), one the container
+  /// cannot hold, or options it refuses.
   VideoEncoder(const std::string& file, const AVOutputFormat& container, const VideoInfo& source,
                const EncodeConfig& config);
 
@@ -28,8 +28,8 @@ class VideoEncoder {
   /// Unit of times of pictures and packets: the source's own, made finer where that is coarse.
   AVRational time_base() const { return codec_->time_base; }
 
-  /// image: uint8 RGB [H, W, 3] of the source's size. pts grows. Appends the packets that are ready, each with the
-  /// duration of its picture. Throws OutputError.
+  /// image: uint8 RGB [H, W, 3] of the source's size. pts grows. Appends the packets that are ready, each
+  /// with the duration of its picture. Throws OutputError.
   void encode(const at::Tensor& image, int64_t pts, int64_t duration, std::vector<AvPacketPtr>& packets);
   /// Appends what the encoder still holds.
   void finish(std::vector<AvPacketPtr>& packets);
@@ -45,12 +45,12 @@ class VideoEncoder {
   AvCodecPtr codec_;
   AvScalerPtr scaler_;
   AvFramePtr frame_;
-  AvFramePtr padded_;                    // RGB of the encoder's size
+  AvFramePtr padded_;                     // RGB of the encoder's size
   std::map<int64_t, int64_t> durations_;  // by pts, of pictures whose packet is not out yet
 };
 
-/// Time base 1/N that holds the source's ticks exactly (times in whole microseconds where those are finer than
-/// 1/finest), and is fine enough for times that were repaired.
+/// Time base 1/N that holds the source's ticks exactly (times in whole microseconds where those are finer
+/// than 1/finest), and is fine enough for times that were repaired.
 AVRational output_time_base(const VideoInfo& source, int64_t finest = 1000000);
 
 }  // namespace hqtrack

@@ -15,14 +15,6 @@ extern "C" {
 namespace hqtrack {
 namespace {
 
-int64_t packet_duration(const AVFrame& frame) {
-#if LIBAVUTIL_VERSION_MAJOR >= 58
-  return frame.duration;
-#else
-  return frame.pkt_duration;
-#endif
-}
-
 std::string in_seconds(int64_t time_us) {
   const std::string text = std::to_string(static_cast<double>(time_us) / 1e6);
   return text.substr(0, text.size() - 3) + " s";
@@ -38,14 +30,17 @@ VideoReader::VideoReader(const std::string& url, const SourceConfig& config)
   fill_info(*held_);
   next_ = next_frame();
   if (!next_) {
-    std::string found = info_.duration_us ? "an end at " + in_seconds(*decoder_->duration_us()) : "an earlier end";
-    throw MediaError(url + ": expected a frame at or after " + in_seconds(config.start_us) + ", found " + found);
+    std::string found =
+        info_.duration_us ? "an end at " + in_seconds(*decoder_->duration_us()) : "an earlier end";
+    throw MediaError(url + ": expected a frame at or after " + in_seconds(config.start_us) + ", found " +
+                     found);
   }
 }
 
 /// Opens the input so that held_ is its first picture, or one at or before the start that is asked for.
 void VideoReader::start() {
-  // The key frame a container finds for a time may be shown after it: then from earlier, at last from the beginning.
+  // The key frame a container finds for a time may be shown after it: then from earlier, at last from the
+  // beginning.
   constexpr int64_t kMarginUs = 10000000;
   for (const int64_t time_us : std::array{config_.start_us, config_.start_us - kMarginUs, int64_t{0}}) {
     decoder_ = std::make_unique<VideoDecoder>(url_);
@@ -84,9 +79,8 @@ void VideoReader::fill_info(const AVFrame& first) {
   info_.time_base_num = stream.time_base.num;
   info_.time_base_den = stream.time_base.den;
   info_.rotation_degrees = orientation_.rotation_degrees();
-  const AVRational aspect =
-      av_guess_sample_aspect_ratio(const_cast<AVFormatContext*>(&format), const_cast<AVStream*>(&stream),
-                                   const_cast<AVFrame*>(&first));
+  const AVRational aspect = av_guess_sample_aspect_ratio(
+      const_cast<AVFormatContext*>(&format), const_cast<AVStream*>(&stream), const_cast<AVFrame*>(&first));
   if (aspect.num > 0 && aspect.den > 0) {
     info_.sample_aspect_num = orientation_.is_transposed ? aspect.den : aspect.num;
     info_.sample_aspect_den = orientation_.is_transposed ? aspect.num : aspect.den;
@@ -115,7 +109,9 @@ std::optional<Frame> VideoReader::next_frame() {
   while (const AvFramePtr picture = next_picture()) {
     std::optional<int64_t> stream_us;
     if (picture->pts != AV_NOPTS_VALUE) stream_us = picture_us(*picture);
-    const int64_t time_us = clock_.next(stream_us, picture_duration_us(*picture));
+    const int64_t duration_us =
+        av_rescale_q(decoder_->picture_duration(*picture), decoder_->stream().time_base, kMicroseconds);
+    const int64_t time_us = clock_.next(stream_us, duration_us);
     if (time_us < config_.start_us && config_.start_us > 0) continue;
     if (config_.duration_us && time_us >= config_.start_us + *config_.duration_us) break;
     if ((picture->height != coded_height_ || picture->width != coded_width_) && !has_warned_size_) {
@@ -124,7 +120,8 @@ std::optional<Frame> VideoReader::next_frame() {
                   size_text(picture->width, picture->height) + " at " + in_seconds(time_us) +
                   "; they are scaled to the first size");
     }
-    return Frame{.pts_us = time_us, .image = converter_.convert(*picture, orientation_, coded_height_, coded_width_)};
+    return Frame{.pts_us = time_us,
+                 .image = converter_.convert(*picture, orientation_, coded_height_, coded_width_)};
   }
   is_drained_ = true;  // also when the part that is asked for is over
   return std::nullopt;
@@ -155,13 +152,6 @@ AvFramePtr VideoReader::next_picture() {
 
 int64_t VideoReader::picture_us(const AVFrame& frame) const {
   return av_rescale_q(frame.pts, decoder_->stream().time_base, kMicroseconds);
-}
-
-int64_t VideoReader::picture_duration_us(const AVFrame& frame) const {
-  const AVStream& stream = decoder_->stream();
-  if (const int64_t ticks = packet_duration(frame); ticks > 0) return av_rescale_q(ticks, stream.time_base, kMicroseconds);
-  const AVRational rate = stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : stream.r_frame_rate;
-  return rate.num > 0 && rate.den > 0 ? av_rescale(1000000, rate.den, rate.num) : 40000;
 }
 
 }  // namespace hqtrack

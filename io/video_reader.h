@@ -13,8 +13,9 @@
 
 namespace hqtrack {
 
-/// Frames of whatever FFmpeg demuxes and decodes: file, URL or pipe. Times count from the start of the container, so a
-/// video that starts after its audio keeps that delay. Frames of another size than the first are scaled to it.
+/// Frames of whatever FFmpeg demuxes and decodes: file, URL or pipe. Times count from the start of the
+/// container, so a video that starts after its audio keeps that delay. Frames of another size than the first
+/// are scaled to it.
 class VideoReader : public FrameSource {
  public:
   /// Reads up to the first frame. Throws MediaError as `open_source` says.
@@ -29,7 +30,6 @@ class VideoReader : public FrameSource {
   std::optional<Frame> next_frame();
   void fill_info(const AVFrame& first);
   int64_t picture_us(const AVFrame& frame) const;
-  int64_t picture_duration_us(const AVFrame& frame) const;
 
   std::string url_;
   SourceConfig config_;
@@ -42,10 +42,10 @@ class VideoReader : public FrameSource {
   int coded_height_ = 0, coded_width_ = 0;  // of the first frame, before turning
   bool is_drained_ = false;                 // the decoder has no more
   bool has_warned_size_ = false;
-  std::exception_ptr damage_;               // told when the pictures before it are out
+  std::exception_ptr damage_;  // told when the pictures before it are out
   int64_t num_read_ = 0;
-  AvFramePtr held_;                         // a picture read and not looked at yet
-  std::optional<Frame> next_;               // frame that `read` gives next, where known
+  AvFramePtr held_;            // a picture read and not looked at yet
+  std::optional<Frame> next_;  // frame that `read` gives next, where known
 };
 
 }  // namespace hqtrack

@@ -15,12 +15,14 @@ namespace {
 
 std::string container_of(const fs::path& file) {
   std::string extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   if (extension == ".mp4" || extension == ".m4v") return "mp4";
   if (extension == ".mov") return "mov";
   if (extension == ".mkv") return "matroska";
   if (extension == ".webm") return "webm";
-  throw OutputError(file.string() + ": expected the extension .mp4, .mov, .mkv or .webm, found '" + extension + "'");
+  throw OutputError(file.string() + ": expected the extension .mp4, .mov, .mkv or .webm, found '" +
+                    extension + "'");
 }
 
 bool is_fragmented(const AVOutputFormat& container) {
@@ -133,7 +135,8 @@ void VideoWriter::close() {
   check(avio_closep(&format_->pb));
   format_.reset();
   if (was_fragmented) {
-    // A second temporary file beside the first; where there is no room for it, fragments are a valid file too.
+    // A second temporary file beside the first; where there is no room for it, fragments are a valid file
+    // too.
     OutputFile whole(output_.temporary_path());
     try {
       remux(output_.temporary_path(), whole.temporary_path(), container);
@@ -146,11 +149,12 @@ void VideoWriter::close() {
 }
 
 void VideoWriter::check(int result) const {
-  if (result < 0) throw OutputError(output_.final_path().string() + ": cannot be written: " + av_error_text(result));
+  if (result < 0)
+    throw OutputError(output_.final_path().string() + ": cannot be written: " + av_error_text(result));
 }
 
-std::unique_ptr<FrameSink> open_video_sink(const fs::path& file, const VideoInfo& source, const OverlayConfig& overlay,
-                                           const EncodeConfig& encode) {
+std::unique_ptr<FrameSink> open_video_sink(const fs::path& file, const VideoInfo& source,
+                                           const OverlayConfig& overlay, const EncodeConfig& encode) {
   return std::make_unique<VideoWriter>(file, source, overlay, encode);
 }
 

@@ -15,10 +15,10 @@
 
 namespace hqtrack {
 
-/// Overlay video with the source's audio; see `open_video_sink`. Times count from `source.start_us`, so that a part of
-/// a video starts at 0. Matroska and WebM have a clock of milliseconds; the others keep the source's.
-/// While it runs the file is fragmented (MP4, MOV) or clustered (Matroska, WebM) and playable up to the last two
-/// seconds; `finish` turns fragments into an ordinary MP4 or MOV file with its index in front.
+/// Overlay video with the source's audio; see `open_video_sink`. Times count from `source.start_us`, so that
+/// a part of a video starts at 0. Matroska and WebM have a clock of milliseconds; the others keep the
+/// source's. While it runs the file is fragmented (MP4, MOV) or clustered (Matroska, WebM) and playable up to
+/// the last two seconds; `finish` turns fragments into an ordinary MP4 or MOV file with its index in front.
 class VideoWriter : public FrameSink {
  public:
   VideoWriter(const std::filesystem::path& file, const VideoInfo& source, const OverlayConfig& overlay,
@@ -45,7 +45,7 @@ class VideoWriter : public FrameSink {
   AvOutputPtr format_;
   std::unique_ptr<VideoEncoder> encoder_;
   std::unique_ptr<AudioTrack> audio_;
-  AVStream* stream_ = nullptr;  // owned by format_
+  AVStream* stream_ = nullptr;      // owned by format_
   std::optional<Pending> pending_;  // waits for the next frame, which tells its duration
   int64_t last_duration_ = 0;
   bool has_frames_ = false;

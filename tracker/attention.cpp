@@ -39,7 +39,8 @@ bool runs_cpu_kernel(const at::Tensor& q) { return q.device().is_cpu() && q.scal
 // A band of queries and the keys it may see.
 struct Band {
   int64_t query_start, query_count, key_start, key_count;
-  at::Tensor window;  // local attention: int64 [queries, keys], entry of `relative`, or the last + 1 when outside
+  at::Tensor
+      window;  // local attention: int64 [queries, keys], entry of `relative`, or the last + 1 when outside
 };
 
 // What the plain forms of both attentions share: a list of bands, and a bias looked up in `relative`.
@@ -83,7 +84,8 @@ at::Tensor with_outside(const at::Tensor& relative) {
                             : at::Tensor();
 }
 
-at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::Tensor& k, const at::Tensor& relative) {
+at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& relative) {
   at::Tensor scores = at::bmm(q.narrow(1, band.query_start, band.query_count) * score_scale(q),
                               k.narrow(1, band.key_start, band.key_count).transpose(1, 2));
   if (relative.defined()) {
@@ -93,8 +95,8 @@ at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::T
   return at::softmax(scores, -1);
 }
 
-at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                        const at::Tensor& relative) {
+at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v, const at::Tensor& relative) {
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
   const at::Tensor padded = with_outside(relative);
   for (const Band& band : bands) {
@@ -108,7 +110,8 @@ at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, con
 variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v, const at::Tensor& relative, const at::Tensor& out,
                                     const at::Tensor& grad_out) {
-  at::Tensor grad_q = at::empty_like(q), grad_k = at::zeros_like(k), grad_v = at::zeros_like(v), grad_relative;
+  at::Tensor grad_q = at::empty_like(q), grad_k = at::zeros_like(k), grad_v = at::zeros_like(v),
+             grad_relative;
   const at::Tensor padded = with_outside(relative);
   if (relative.defined()) grad_relative = at::zeros_like(padded);
   const at::Tensor row_sum = (out * grad_out).sum(-1, /*keepdim=*/true);  // [B, N, 1]
@@ -134,7 +137,8 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
   return {grad_q, grad_k, grad_v, grad_relative};
 }
 
-// ------------------------------------------------------------------------------------------------- float, CPU
+// ------------------------------------------------------------------------------------------------- float,
+// CPU
 
 // One tile of queries against all keys, key tile by key tile, with the running maximum and sum of each row.
 void attend_tile(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor out, float scale) {
@@ -182,7 +186,8 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 // A run of queries in one row of the map against the window rows around it, copied side by side.
 class LocalTile {
  public:
-  LocalTile(GridSize grid, int64_t radius, int64_t key_width, int64_t value_width, const at::TensorOptions& options)
+  LocalTile(GridSize grid, int64_t radius, int64_t key_width, int64_t value_width,
+            const at::TensorOptions& options)
       : grid_(grid), radius_(radius), columns_(std::min(kQueries + 2 * radius, grid.width)) {
     const int64_t cells = (2 * radius + 1) * columns_;
     keys_ = at::empty({cells, key_width}, options);
@@ -192,8 +197,8 @@ class LocalTile {
 
   static constexpr int64_t kQueries = 16;
 
-  void run(int64_t y, int64_t x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const float* relative,
-           at::Tensor out, float scale) {
+  void run(int64_t y, int64_t x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+           const float* relative, at::Tensor out, float scale) {
     const int64_t side = 2 * radius_ + 1, count = std::min(kQueries, grid_.width - x);
     const int64_t y0 = std::max<int64_t>(0, y - radius_), y1 = std::min(grid_.height, y + radius_ + 1);
     const int64_t x0 = std::max<int64_t>(0, x - radius_), x1 = std::min(grid_.width, x + count + radius_);
@@ -204,7 +209,8 @@ class LocalTile {
     at::mm_out(scores, q.narrow(0, y * grid_.width + x, count), keys_.narrow(0, 0, cells).t());
     float* row = scores.mutable_data_ptr<float>();
     for (int64_t i = 0; i < count; ++i, row += cells) {
-      const int64_t centre = x + i, from = std::max(x0, centre - radius_), to = std::min(x1, centre + radius_ + 1);
+      const int64_t centre = x + i, from = std::max(x0, centre - radius_),
+                    to = std::min(x1, centre + radius_ + 1);
       const float* bias = relative + (y * grid_.width + centre) * side * side;
       windowed_softmax(row, y1 - y0, columns, from - x0, to - from,
                        bias + (y0 - y + radius_) * side + (from - centre + radius_), side, scale);
@@ -214,7 +220,8 @@ class LocalTile {
   }
 
  private:
-  void gather(const at::Tensor& from, at::Tensor& to, int64_t y0, int64_t y1, int64_t x0, int64_t columns) const {
+  void gather(const at::Tensor& from, at::Tensor& to, int64_t y0, int64_t y1, int64_t x0,
+              int64_t columns) const {
     const int64_t width = from.size(1), stride = from.stride(0);
     const float* source = from.const_data_ptr<float>();
     float* target = to.mutable_data_ptr<float>();
@@ -247,26 +254,29 @@ at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at
   return out;
 }
 
-// ---------------------------------------------------------------------------------------------------- autograd
+// ----------------------------------------------------------------------------------------------------
+// autograd
 
 struct AttendFunction : torch::autograd::Function<AttendFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v) {
     const at::Tensor out = attend_bands(global_bands(q, k), q, k, v, {});
     context->save_for_backward({q, k, v, out});
     return out;
   }
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    auto result = attend_bands_backward(global_bands(saved[0], saved[1]), saved[0], saved[1], saved[2], {}, saved[3],
-                                        grads[0]);
+    auto result = attend_bands_backward(global_bands(saved[0], saved[1]), saved[0], saved[1], saved[2], {},
+                                        saved[3], grads[0]);
     result.pop_back();
     return result;
   }
 };
 
 struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const at::Tensor& relative, int64_t height, int64_t width, int64_t radius) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, const at::Tensor& relative, int64_t height, int64_t width,
+                            int64_t radius) {
     const at::Tensor out = attend_bands(local_bands(q, {height, width}, radius), q, k, v, relative);
     context->save_for_backward({q, k, v, relative, out});
     context->saved_data["height"] = height;
@@ -277,8 +287,8 @@ struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     const GridSize grid{context->saved_data["height"].toInt(), context->saved_data["width"].toInt()};
-    auto result = attend_bands_backward(local_bands(saved[0], grid, context->saved_data["radius"].toInt()), saved[0],
-                                        saved[1], saved[2], saved[3], saved[4], grads[0]);
+    auto result = attend_bands_backward(local_bands(saved[0], grid, context->saved_data["radius"].toInt()),
+                                        saved[0], saved[1], saved[2], saved[3], saved[4], grads[0]);
     result.insert(result.end(), 3, at::Tensor());
     return result;
   }
@@ -290,11 +300,13 @@ bool needs_grad(std::initializer_list<at::Tensor> tensors) {
 }
 
 void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, "attention: expected [B, tokens, channels], found ",
-              q.sizes(), ", ", k.sizes(), ", ", v.sizes());
-  TORCH_CHECK(q.size(0) == k.size(0) && k.size(0) == v.size(0) && q.size(2) == k.size(2) && k.size(1) == v.size(1) &&
-                  k.size(1) > 0,
-              "attention: queries ", q.sizes(), ", keys ", k.sizes(), " and values ", v.sizes(), " do not fit");
+  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3,
+              "attention: expected [B, tokens, channels], found ", q.sizes(), ", ", k.sizes(), ", ",
+              v.sizes());
+  TORCH_CHECK(q.size(0) == k.size(0) && k.size(0) == v.size(0) && q.size(2) == k.size(2) &&
+                  k.size(1) == v.size(1) && k.size(1) > 0,
+              "attention: queries ", q.sizes(), ", keys ", k.sizes(), " and values ", v.sizes(),
+              " do not fit");
 }
 
 }  // namespace
@@ -305,16 +317,17 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
   return runs_cpu_kernel(q) ? attend_cpu(q, k, v) : attend_bands(global_bands(q, k), q, k, v, {});
 }
 
-at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& relative,
-                          GridSize grid, int64_t radius) {
+at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const at::Tensor& relative, GridSize grid, int64_t radius) {
   check_attention(q, k, v);
   const int64_t side = 2 * radius + 1;
   TORCH_CHECK(q.size(1) == grid.area() && k.size(1) == grid.area(), "local attention: expected ", grid.area(),
-              " tokens for a grid of ", grid.height, " x ", grid.width, ", found ", q.size(1), " and ", k.size(1));
+              " tokens for a grid of ", grid.height, " x ", grid.width, ", found ", q.size(1), " and ",
+              k.size(1));
   TORCH_CHECK(relative.dim() == 3 && relative.size(0) == q.size(0) && relative.size(1) == q.size(1) &&
                   relative.size(2) == side * side,
-              "local attention: expected relative [", q.size(0), ", ", q.size(1), ", ", side * side, "], found ",
-              relative.sizes());
+              "local attention: expected relative [", q.size(0), ", ", q.size(1), ", ", side * side,
+              "], found ", relative.sizes());
   if (needs_grad({q, k, v, relative})) {
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }

@@ -6,17 +6,17 @@
 
 namespace hqtrack {
 
-/// softmax(q k^T / sqrt(d)) v, one head, without ever holding more scores than one tile (Dao et al., FlashAttention).
-/// q [B, N, d], k [B, M, d], v [B, M, e] -> [B, N, e]; M > 0; any device and float type. Differentiable: the backward
-/// pass computes the scores again, tile by tile.
+/// softmax(q k^T / sqrt(d)) v, one head, without ever holding more scores than one tile (Dao et al.,
+/// FlashAttention). q [B, N, d], k [B, M, d], v [B, M, e] -> [B, N, e]; M > 0; any device and float type.
+/// Differentiable: the backward pass computes the scores again, tile by tile.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
-/// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map take no
-/// part (DeAOT, short-term propagation; spec: VMOS section 5, Local).
-/// q [B, N, d], k [B, N, d], v [B, N, e], N = grid.area(); relative [B, N, (2 radius + 1)^2] is added to the scores
-/// q k^T / sqrt(d), entry (dy + radius) * (2 radius + 1) + dx + radius. Returns [B, N, e]. Holds a band of rows at a
-/// time, never an N x N map. Differentiable.
-at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& relative,
-                          GridSize grid, int64_t radius);
+/// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map
+/// take no part (DeAOT, short-term propagation; spec: VMOS section 5, Local). q [B, N, d], k [B, N, d], v [B,
+/// N, e], N = grid.area(); relative [B, N, (2 radius + 1)^2] is added to the scores q k^T / sqrt(d), entry
+/// (dy + radius) * (2 radius + 1) + dx + radius. Returns [B, N, e]. Holds a band of rows at a time, never an
+/// N x N map. Differentiable.
+at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const at::Tensor& relative, GridSize grid, int64_t radius);
 
 }  // namespace hqtrack

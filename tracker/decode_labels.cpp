@@ -68,7 +68,8 @@ struct RowDecoder {
 DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
   const at::Tensor source = logits[0].contiguous();
   const int64_t channels = source.size(0), in_height = source.size(1), in_width = source.size(2);
-  const std::vector<Tap> rows = linear_taps(in_height, size.height), columns = linear_taps(in_width, size.width);
+  const std::vector<Tap> rows = linear_taps(in_height, size.height),
+                         columns = linear_taps(in_width, size.width);
   DecodedLabels decoded{at::empty({size.height, size.width}, source.options().dtype(at::kByte)),
                         std::vector<double>(channels)};
   // Sums of each row apart, so that the result does not depend on the number of threads.
@@ -83,7 +84,8 @@ DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
       for (int64_t c = 0; c < channels; ++c) {
         const float* low = data + (c * in_height + rows[y].low) * in_width;
         const float* high = data + (c * in_height + rows[y].high) * in_width;
-        for (int64_t x = 0; x < in_width; ++x) line[x] = low[x] * (1 - rows[y].weight) + high[x] * rows[y].weight;
+        for (int64_t x = 0; x < in_width; ++x)
+          line[x] = low[x] * (1 - rows[y].weight) + high[x] * rows[y].weight;
         float* out = wide.data() + c * size.width;
         for (int64_t x = 0; x < size.width; ++x) {
           out[x] = line[columns[x].low] * (1 - columns[x].weight) + line[columns[x].high] * columns[x].weight;
@@ -119,9 +121,9 @@ DecodedLabels decode_full_size(const at::Tensor& logits) {
   sums.index_add_(0, flat_index, flat);
   counts.index_add_(0, flat_index, at::ones_like(flat));
   const at::Tensor means = (sums / counts.clamp_min(1)).cpu();
-  DecodedLabels decoded{index.to(at::kByte).cpu().contiguous(),
-                        std::vector<double>(means.const_data_ptr<double>(),
-                                            means.const_data_ptr<double>() + channels)};
+  DecodedLabels decoded{
+      index.to(at::kByte).cpu().contiguous(),
+      std::vector<double>(means.const_data_ptr<double>(), means.const_data_ptr<double>() + channels)};
   decoded.mean_score[0] = 0.0;
   return decoded;
 }
@@ -145,7 +147,8 @@ at::Tensor merge_logits(const std::vector<at::Tensor>& logits, GridSize size, in
   return at::log(merged / (1 - merged));
 }
 
-DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine) {
+DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size,
+                            int64_t objects_per_engine) {
   if (logits.size() == 1 && logits[0].device().is_cpu() && logits[0].scalar_type() == at::kFloat) {
     return decode_one_engine(logits[0], size);
   }

@@ -9,9 +9,10 @@
 
 namespace hqtrack {
 
-/// Logits of all engines [1, 1 + objects, h4, w4] enlarged to `size` and, when there are several engines, merged by soft
-/// aggregation (spec: VMOS sections 2 and 7): [1, 1 + slots, H, W]. With several engines every engine counts as full:
-/// slots = engines * objects_per_engine, and the missing objects have probability 0. Any device.
+/// Logits of all engines [1, 1 + objects, h4, w4] enlarged to `size` and, when there are several engines,
+/// merged by soft aggregation (spec: VMOS sections 2 and 7): [1, 1 + slots, H, W]. With several engines every
+/// engine counts as full: slots = engines * objects_per_engine, and the missing objects have probability 0.
+/// Any device.
 at::Tensor merge_logits(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine);
 
 struct DecodedLabels {
@@ -19,7 +20,8 @@ struct DecodedLabels {
   std::vector<double> mean_score;  // by slot, background first: mean probability over the slot's pixels, or 0
 };
 
-/// Argmax of softmax(merge_logits(...)) and the mean score of each slot. On the CPU without the full-size maps.
+/// Argmax of softmax(merge_logits(...)) and the mean score of each slot. On the CPU without the full-size
+/// maps.
 DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine);
 
 }  // namespace hqtrack

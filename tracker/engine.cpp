@@ -57,10 +57,12 @@ void Engine::update_memory(const at::Tensor& slots) {
   const auto memory = network_->memorize(states_, network_->embed_identity_labels(slots));
   short_term_.push_back(memory);
   while (static_cast<int64_t>(short_term_.size()) > config_.short_term_delay_frames) short_term_.pop_front();
-  if (frame_step_ - last_long_term_step_ >= config_.interval_frames) push_long_term(memory, /*is_reference=*/false);
+  if (frame_step_ - last_long_term_step_ >= config_.interval_frames)
+    push_long_term(memory, /*is_reference=*/false);
 }
 
-EngineGroup::EngineGroup(Vmos network, const MemoryConfig& config) : network_(std::move(network)), config_(config) {}
+EngineGroup::EngineGroup(Vmos network, const MemoryConfig& config)
+    : network_(std::move(network)), config_(config) {}
 
 void EngineGroup::add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects) {
   const int64_t per_engine = network_->objects_per_engine();

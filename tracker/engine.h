@@ -10,8 +10,9 @@
 
 namespace hqtrack {
 
-/// The memory of up to `objects_per_engine` objects, and when it is written (spec: VMOS section 7). Labels are identity
-/// slots at network size, uint8 [H, W] on the CPU, 0 = background. Several engines share one network and its features.
+/// The memory of up to `objects_per_engine` objects, and when it is written (spec: VMOS section 7). Labels
+/// are identity slots at network size, uint8 [H, W] on the CPU, 0 = background. Several engines share one
+/// network and its features.
 class Engine {
  public:
   Engine(Vmos network, const MemoryConfig& config);
@@ -32,9 +33,9 @@ class Engine {
   Vmos network_;
   MemoryConfig config_;
   int64_t num_objects_ = 0, frame_step_ = 0, last_long_term_step_ = -1;
-  std::vector<MemoryBank> long_term_;                    // one a block
-  std::deque<std::vector<MemoryFrame>> short_term_;      // oldest first
-  std::vector<BlockState> states_;                       // of the frame propagated last
+  std::vector<MemoryBank> long_term_;                // one a block
+  std::deque<std::vector<MemoryFrame>> short_term_;  // oldest first
+  std::vector<BlockState> states_;                   // of the frame propagated last
 };
 
 /// As many engines as the objects need. Labels are slots 1..n over all engines: engine e owns the slots

@@ -23,11 +23,10 @@ Propagated split_labels(const at::Tensor& attended, const MemoryFrame& memory) {
 }  // namespace
 
 GatedProjectionImpl::GatedProjectionImpl(int64_t width) {
-  depthwise = register_at(*this, "dw_conv.conv",
-                          torch::nn::Conv2d(torch::nn::Conv2dOptions(4 * width, 4 * width, 5)
-                                                .padding(2)
-                                                .groups(4 * width)
-                                                .bias(false)));
+  depthwise = register_at(
+      *this, "dw_conv.conv",
+      torch::nn::Conv2d(
+          torch::nn::Conv2dOptions(4 * width, 4 * width, 5).padding(2).groups(4 * width).bias(false)));
   projection = register_module("projection", torch::nn::Linear(4 * width, 2 * width));
 }
 
@@ -35,8 +34,8 @@ at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tens
   return projection(to_tokens(depthwise(to_map(values * gate, grid))));
 }
 
-Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate,
-                                            GridSize grid) {
+Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,
+                                            const at::Tensor& gate, GridSize grid) {
   Propagated result = split_labels(attend(query, memory.key, values_with_labels(memory)), memory);
   result.tokens = project(result.tokens, gate, grid);
   return result;

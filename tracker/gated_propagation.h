@@ -7,19 +7,21 @@ namespace hqtrack {
 
 /// One remembered frame of one block, or several of them side by side.
 struct MemoryFrame {
-  at::Tensor key;     // [B, M, key_width]
-  at::Tensor value;   // [B, M, 4 width]: visual values, then identity values, 2 width each
-  at::Tensor labels;  // training only: [B, M, L] label shares carried through the attention maps; else undefined
+  at::Tensor key;    // [B, M, key_width]
+  at::Tensor value;  // [B, M, 4 width]: visual values, then identity values, 2 width each
+  at::Tensor
+      labels;  // training only: [B, M, L] label shares carried through the attention maps; else undefined
 };
 
-/// Result of an attention: the gated and projected values, and the labels it carried (undefined without labels).
+/// Result of an attention: the gated and projected values, and the labels it carried (undefined without
+/// labels).
 struct Propagated {
   at::Tensor tokens;  // [B, N, 2 width]: visual half, identity half
   at::Tensor labels;  // [B, N, L]
 };
 
-/// The tail that all three attentions share: gate, depth-wise 5x5 convolution, projection (DeAOT, subsection "Gated
-/// Propagation Module").
+/// The tail that all three attentions share: gate, depth-wise 5x5 convolution, projection (DeAOT, subsection
+/// "Gated Propagation Module").
 class GatedProjectionImpl : public torch::nn::Module {
  public:
   explicit GatedProjectionImpl(int64_t width);
@@ -34,7 +36,8 @@ class GatedProjectionImpl : public torch::nn::Module {
 class LongTermPropagationImpl : public GatedProjectionImpl {
  public:
   using GatedProjectionImpl::GatedProjectionImpl;
-  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate, GridSize grid);
+  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate,
+                     GridSize grid);
 };
 TORCH_MODULE(LongTermPropagation);
 
@@ -42,7 +45,8 @@ TORCH_MODULE(LongTermPropagation);
 class ShortTermPropagationImpl : public GatedProjectionImpl {
  public:
   ShortTermPropagationImpl(int64_t width, int64_t key_width, int64_t radius);
-  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate, GridSize grid);
+  Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate,
+                     GridSize grid);
 
   torch::nn::Conv2d relative_emb_k{nullptr};  // 1x1: key_width -> (2 radius + 1)^2
 
@@ -58,7 +62,8 @@ class SelfPropagationImpl : public GatedProjectionImpl {
   /// visual, identity [B, N, width], normalised -> [B, N, 2 width]
   at::Tensor forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid);
 
-  torch::nn::Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr}, linear_U2{nullptr};
+  torch::nn::Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr},
+      linear_U2{nullptr};
 };
 TORCH_MODULE(SelfPropagation);
 

@@ -40,8 +40,8 @@ IdentityEmbedding IdentityBank::finish(const at::Tensor& cells_16, const at::Ten
 }
 
 IdentityEmbedding IdentityBank::embed(const at::Tensor& one_hot) {
-  TORCH_CHECK(one_hot.dim() == 4 && one_hot.size(1) == 1 + num_slots_, "identity bank: expected [B, ", 1 + num_slots_,
-              ", H, W], found ", one_hot.sizes());
+  TORCH_CHECK(one_hot.dim() == 4 && one_hot.size(1) == 1 + num_slots_, "identity bank: expected [B, ",
+              1 + num_slots_, ", H, W], found ", one_hot.sizes());
   return finish(bank_16_(one_hot), bank_8_(one_hot), one_hot.size(2), one_hot.size(3));
 }
 
@@ -53,10 +53,12 @@ void IdentityBank::make_table() {
 
 IdentityEmbedding IdentityBank::embed_labels(const at::Tensor& slots) {
   TORCH_CHECK(slots.dim() == 2 && slots.scalar_type() == at::kByte && slots.device().is_cpu(),
-              "identity bank: expected uint8 [H, W] on the CPU, found ", slots.toString(), " ", slots.sizes());
+              "identity bank: expected uint8 [H, W] on the CPU, found ", slots.toString(), " ",
+              slots.sizes());
   if (!table_.defined()) make_table();
   const at::Tensor labels = slots.contiguous();
-  const int64_t height = labels.size(0), width = labels.size(1), channels = table_.size(3), classes = 1 + num_slots_;
+  const int64_t height = labels.size(0), width = labels.size(1), channels = table_.size(3),
+                classes = 1 + num_slots_;
   const GridSize grid{cells(height, kStride), cells(width, kStride)};
   at::Tensor sums = at::empty({grid.height, grid.width, channels}, table_.options());
   const uint8_t* label = labels.const_data_ptr<uint8_t>();
@@ -70,7 +72,8 @@ IdentityEmbedding IdentityBank::embed_labels(const at::Tensor& slots) {
       std::copy_n(bias, channels, sum);
       for (int64_t y = std::max<int64_t>(0, y0); y < std::min(height, y0 + kKernel); ++y) {
         for (int64_t x = std::max<int64_t>(0, x0); x < std::min(width, x0 + kKernel); ++x) {
-          const float* row = table + (((y - y0) * kKernel + x - x0) * classes + label[y * width + x]) * channels;
+          const float* row =
+              table + (((y - y0) * kKernel + x - x0) * classes + label[y * width + x]) * channels;
           for (int64_t c = 0; c < channels; ++c) sum[c] += row[c];
         }
       }

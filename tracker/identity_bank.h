@@ -5,8 +5,9 @@
 
 namespace hqtrack {
 
-/// Embeddings of a label map: one vector a cell that says which identities lie in it (Yang et al., AOT, section
-/// "Identification Embedding"; spec: VMOS section 4). Both scales come from 17x17 windows at stride 16.
+/// Embeddings of a label map: one vector a cell that says which identities lie in it (Yang et al., AOT,
+/// section "Identification Embedding"; spec: VMOS section 4). Both scales come from 17x17 windows at
+/// stride 16.
 struct IdentityEmbedding {
   at::Tensor stride_16;  // [B, N16, width 16x]
   at::Tensor stride_8;   // [B, N8, width 8x]
@@ -19,13 +20,15 @@ class IdentityBank {
 
   /// one_hot [B, 1 + num_slots, H, W], channel 0 is background. Differentiable.
   IdentityEmbedding embed(const at::Tensor& one_hot);
-  /// The same for a label map uint8 [H, W] of identity slots on the CPU, without the one-hot map: each cell adds up the
-  /// weights of its pixels' slots. Not differentiable; the weights must not change after the first call.
+  /// The same for a label map uint8 [H, W] of identity slots on the CPU, without the one-hot map: each cell
+  /// adds up the weights of its pixels' slots. Not differentiable; the weights must not change after the
+  /// first call.
   IdentityEmbedding embed_labels(const at::Tensor& slots);
 
  private:
   void make_table();
-  IdentityEmbedding finish(const at::Tensor& cells_16, const at::Tensor& cells_8, int64_t height, int64_t width);
+  IdentityEmbedding finish(const at::Tensor& cells_16, const at::Tensor& cells_8, int64_t height,
+                           int64_t width);
 
   int64_t num_slots_;
   torch::nn::Conv2d bank_16_{nullptr}, bank_8_{nullptr};

@@ -56,8 +56,9 @@ at::Tensor resize_bilinear(const at::Tensor& map, GridSize grid) {
 }
 
 ConvGnImpl::ConvGnImpl(int64_t in_channels, int64_t out_channels, int64_t kernel)
-    : conv(register_module("conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel)
-                                                         .padding(kernel / 2)))),
+    : conv(register_module(
+          "conv", torch::nn::Conv2d(
+                      torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2)))),
       gn(register_module("gn", group_norm8(out_channels))) {}
 
 at::Tensor ConvGnImpl::forward(const at::Tensor& x) { return gn(conv(x)); }

@@ -22,8 +22,8 @@ struct GridSize {
 /// Cells of a feature map at `stride` for an input edge of 16 k + 1 pixels.
 inline int64_t cells(int64_t edge_px, int64_t stride) { return (edge_px - 1) / stride + 1; }
 
-/// Registers a layer under a dotted name ("norm1.1"), so that parameters carry the published checkpoints' names.
-/// Returns the layer.
+/// Registers a layer under a dotted name ("norm1.1"), so that parameters carry the published checkpoints'
+/// names. Returns the layer.
 template <class Layer>
 Layer register_at(torch::nn::Module& parent, std::string_view path, Layer layer);
 
@@ -62,8 +62,8 @@ class ResidualPairImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ResidualPair);
 
-/// Watches named intermediate tensors on this thread while it lives: how the parity program and the tests look
-/// inside the network. Costs one branch a tensor when nobody watches.
+/// Watches named intermediate tensors on this thread while it lives: how the parity program and the tests
+/// look inside the network. Costs one branch a tensor when nobody watches.
 class ProbeScope {
  public:
   using Observer = std::function<void(const std::string& name, const at::Tensor& value)>;
@@ -90,7 +90,8 @@ template <class Layer>
 Layer register_at(torch::nn::Module& parent, std::string_view path, Layer layer) {
   const size_t dot = path.rfind('.');
   torch::nn::Module& owner = dot == std::string_view::npos ? parent : group_at(parent, path.substr(0, dot));
-  return owner.register_module(std::string(dot == std::string_view::npos ? path : path.substr(dot + 1)), layer);
+  return owner.register_module(std::string(dot == std::string_view::npos ? path : path.substr(dot + 1)),
+                               layer);
 }
 
 }  // namespace hqtrack

@@ -39,9 +39,10 @@ std::vector<Taps> cubic_taps(int64_t in, int64_t out) {
 }
 
 void check_image(const at::Tensor& image) {
-  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte && image.is_contiguous() &&
-                  image.device().is_cpu(),
-              "image: expected contiguous uint8 [H, W, 3] on the CPU, found ", image.toString(), " ", image.sizes());
+  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
+                  image.is_contiguous() && image.device().is_cpu(),
+              "image: expected contiguous uint8 [H, W, 3] on the CPU, found ", image.toString(), " ",
+              image.sizes());
 }
 
 // One source row, resized across.
@@ -74,7 +75,8 @@ GridSize network_size(GridSize source, const PreprocessConfig& config) {
     const int64_t n = static_cast<int64_t>(edge);
     if ((n - 1) % 16 == 0) return n;
     // Halves go to even. An edge of one cell would have nothing to propagate to.
-    return std::max<int64_t>(17, 16 * static_cast<int64_t>(std::nearbyint(static_cast<double>(n - 1) / 16.0)) + 1);
+    return std::max<int64_t>(
+        17, 16 * static_cast<int64_t>(std::nearbyint(static_cast<double>(n - 1) / 16.0)) + 1);
   };
   return {fit(height), fit(width)};
 }
@@ -83,7 +85,8 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
   check_image(image);
   const int64_t in_height = image.size(0), in_width = image.size(1);
   if (in_height == size.height && in_width == size.width) return image;
-  const std::vector<Taps> rows = cubic_taps(in_height, size.height), columns = cubic_taps(in_width, size.width);
+  const std::vector<Taps> rows = cubic_taps(in_height, size.height),
+                          columns = cubic_taps(in_width, size.width);
   at::Tensor out = at::empty({size.height, size.width, 3}, image.options());
   const uint8_t* source = image.const_data_ptr<uint8_t>();
   uint8_t* target = out.mutable_data_ptr<uint8_t>();
@@ -107,7 +110,8 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
       }
       uint8_t* line = target + y * row_values;
       for (int64_t i = 0; i < row_values; ++i) {
-        // Rounded to float first: where a sum lies within float's precision of a half, OpenCV's own float sums decide.
+        // Rounded to float first: where a sum lies within float's precision of a half, OpenCV's own float
+        // sums decide.
         const float sum = static_cast<float>(lines[0][i] * weight[0] + lines[1][i] * weight[1] +
                                              lines[2][i] * weight[2] + lines[3][i] * weight[3]);
         line[i] = static_cast<uint8_t>(std::clamp(std::nearbyint(sum), 0.0f, 255.0f));
@@ -121,7 +125,8 @@ at::Tensor normalize(const at::Tensor& image, const PreprocessConfig& config) {
   check_image(image);
   std::array<std::array<float, 256>, 3> table;
   for (int c = 0; c < 3; ++c) {
-    for (int v = 0; v < 256; ++v) table[c][v] = static_cast<float>((v / 255.0 - config.mean[c]) / config.std[c]);
+    for (int v = 0; v < 256; ++v)
+      table[c][v] = static_cast<float>((v / 255.0 - config.mean[c]) / config.std[c]);
   }
   const int64_t pixels = image.size(0) * image.size(1);
   at::Tensor out = at::empty({1, image.size(0), image.size(1), 3}, image.options().dtype(at::kFloat));

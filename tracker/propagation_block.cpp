@@ -16,8 +16,8 @@ torch::nn::LayerNorm layer_norm(int64_t channels) {
 
 }  // namespace
 
-PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int64_t local_radius, bool is_first,
-                                           std::string name)
+PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int64_t local_radius,
+                                           bool is_first, std::string name)
     : config_(config), is_first_(is_first), name_(std::move(name)) {
   const int64_t d = config.width;
   norm1 = register_module("norm1", layer_norm(d));
@@ -29,13 +29,15 @@ PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int6
     linear_ID_U = register_module("linear_ID_U", torch::nn::Linear(d, 2 * d));
   }
   long_term_attn = register_module("long_term_attn", LongTermPropagation(d));
-  short_term_attn = register_module("short_term_attn", ShortTermPropagation(d, config.key_width, local_radius));
+  short_term_attn =
+      register_module("short_term_attn", ShortTermPropagation(d, config.key_width, local_radius));
   norm2 = register_module("norm2", layer_norm(d));
   id_norm2 = register_module("id_norm2", layer_norm(d));
   self_attn = register_module("self_attn", SelfPropagation(d, config.key_width));
 }
 
-PropagationBlockImpl::Prepared PropagationBlockImpl::prepare(const at::Tensor& visual, const at::Tensor& identity) {
+PropagationBlockImpl::Prepared PropagationBlockImpl::prepare(const at::Tensor& visual,
+                                                             const at::Tensor& identity) {
   const at::Tensor normed = norm1(visual);
   const at::Tensor query_value = linear_QV(normed);
   const at::Tensor gate = linear_U(normed);
@@ -58,7 +60,8 @@ MemoryFrame PropagationBlockImpl::memorize(const BlockState& state, const at::Te
   return {state.key, at::cat({state.value, at::silu(linear_ID_V(input))}, -1), {}};
 }
 
-PropagationBlockImpl::Output PropagationBlockImpl::propagate(const at::Tensor& visual, const Prepared& prepared,
+PropagationBlockImpl::Output PropagationBlockImpl::propagate(const at::Tensor& visual,
+                                                             const Prepared& prepared,
                                                              const MemoryFrame& long_term,
                                                              const MemoryFrame& short_term, GridSize grid) {
   const int64_t d = config_.width;
@@ -84,7 +87,8 @@ PropagationBlockImpl::Output PropagationBlockImpl::propagate(const at::Tensor& v
   return out;
 }
 
-PropagationBlockImpl::Output PropagationBlockImpl::forward(const at::Tensor& visual, const at::Tensor& identity,
+PropagationBlockImpl::Output PropagationBlockImpl::forward(const at::Tensor& visual,
+                                                           const at::Tensor& identity,
                                                            const MemoryFrame& long_term,
                                                            const MemoryFrame& short_term, GridSize grid) {
   return propagate(visual, prepare(visual, identity), long_term, short_term, grid);
@@ -92,8 +96,8 @@ PropagationBlockImpl::Output PropagationBlockImpl::forward(const at::Tensor& vis
 
 PropagationBlockImpl::Output PropagationBlockImpl::forward_reference(const at::Tensor& visual,
                                                                      const at::Tensor& identity,
-                                                                     const at::Tensor& embedding, GridSize grid,
-                                                                     MemoryFrame& memory) {
+                                                                     const at::Tensor& embedding,
+                                                                     GridSize grid, MemoryFrame& memory) {
   const Prepared prepared = prepare(visual, identity);
   memory = memorize(prepared.state, embedding);
   return propagate(visual, prepared, memory, memory, grid);

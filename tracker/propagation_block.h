@@ -12,23 +12,25 @@ struct BlockState {
   at::Tensor identity;  // [B, N, width], normalised; undefined in the first block
 };
 
-/// One gated propagation block: long-term, short-term and self propagation of a visual and an identity branch that
-/// share their attention maps (DeAOT, section "Decoupling Features in Hierarchical Propagation"; spec: VMOS section 5).
+/// One gated propagation block: long-term, short-term and self propagation of a visual and an identity branch
+/// that share their attention maps (DeAOT, section "Decoupling Features in Hierarchical Propagation"; spec:
+/// VMOS section 5).
 class PropagationBlockImpl : public torch::nn::Module {
  public:
   /// The first block of a network has no identity input. `name` labels its probes.
-  PropagationBlockImpl(const PropagationConfig& config, int64_t local_radius, bool is_first, std::string name);
+  PropagationBlockImpl(const PropagationConfig& config, int64_t local_radius, bool is_first,
+                       std::string name);
 
   struct Output {
-    at::Tensor visual, identity;        // [B, N, width]
+    at::Tensor visual, identity;  // [B, N, width]
     BlockState state;
     at::Tensor long_labels, short_labels;  // training: labels carried by the two attention maps
   };
   /// visual, identity [B, N, width]; identity is ignored by the first block.
   Output forward(const at::Tensor& visual, const at::Tensor& identity, const MemoryFrame& long_term,
                  const MemoryFrame& short_term, GridSize grid);
-  /// A reference frame: it attends to itself with the identity embedding [B, N, width] of its labels. The memory
-  /// frame it makes is returned in `memory`.
+  /// A reference frame: it attends to itself with the identity embedding [B, N, width] of its labels. The
+  /// memory frame it makes is returned in `memory`.
   Output forward_reference(const at::Tensor& visual, const at::Tensor& identity, const at::Tensor& embedding,
                            GridSize grid, MemoryFrame& memory);
   /// The memory frame of a frame seen before, with the identity embedding of its labels.

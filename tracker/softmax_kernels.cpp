@@ -16,8 +16,9 @@
 namespace hqtrack {
 namespace {
 
-// exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it gives
-// about 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it become vectors.
+// exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it
+// gives about 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it
+// become vectors.
 inline float exp_negative(float x) {
   const float t = std::max(x, -87.0f) * 1.44269504f;
   const float shifted = t + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
@@ -54,8 +55,8 @@ float softmax_step(float* scores, int64_t count, float scale, float& maximum, fl
 }
 
 HQTRACK_CLONES
-void windowed_softmax(float* scores, int64_t rows, int64_t columns, int64_t from, int64_t width, const float* bias,
-                      int64_t bias_stride, float scale) {
+void windowed_softmax(float* scores, int64_t rows, int64_t columns, int64_t from, int64_t width,
+                      const float* bias, int64_t bias_stride, float scale) {
   float largest = -std::numeric_limits<float>::infinity();
   for (int64_t y = 0; y < rows; ++y) {
     float* row = scores + y * columns + from;

@@ -30,7 +30,9 @@ at::Tensor map_labels(const at::Tensor& labels, const std::array<uint8_t, 256>& 
 
 class Tracker::Impl {
  public:
-  Impl(Vmos network, const TrackerConfig& config) : network_(std::move(network)), config_(config) { network_->eval(); }
+  Impl(Vmos network, const TrackerConfig& config) : network_(std::move(network)), config_(config) {
+    network_->eval();
+  }
 
   void start(const at::Tensor& image, const at::Tensor& label_mask) {
     c10::InferenceMode guard;
@@ -45,9 +47,9 @@ class Tracker::Impl {
     c10::InferenceMode guard;
     if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before track()");
     if (image_size(image) != source_) {
-      throw MediaError("frame: expected " + std::to_string(source_.width) + "x" + std::to_string(source_.height) +
-                       " as the first frame, found " + std::to_string(image.size(1)) + "x" +
-                       std::to_string(image.size(0)));
+      throw MediaError("frame: expected " + std::to_string(source_.width) + "x" +
+                       std::to_string(source_.height) + " as the first frame, found " +
+                       std::to_string(image.size(1)) + "x" + std::to_string(image.size(0)));
     }
     const Features features = encode(image);
     const DecodedLabels decoded =
@@ -82,8 +84,9 @@ class Tracker::Impl {
 
   // Gives new ids their slots and hands the frame to all engines.
   void add_reference(const Features& features, const at::Tensor& label_mask) {
-    TORCH_CHECK(label_mask.dim() == 2 && label_mask.size(0) == source_.height && label_mask.size(1) == source_.width,
-                "label mask: expected ", source_.height, " x ", source_.width, ", found ", label_mask.sizes());
+    TORCH_CHECK(
+        label_mask.dim() == 2 && label_mask.size(0) == source_.height && label_mask.size(1) == source_.width,
+        "label mask: expected ", source_.height, " x ", source_.width, ", found ", label_mask.sizes());
     int64_t num_slots = engines_->num_objects();
     for (const int64_t id : label_ids(label_mask)) {
       if (slot_of_id_.contains(id)) continue;
@@ -95,7 +98,8 @@ class Tracker::Impl {
     std::array<uint8_t, 256> table{};
     for (const auto& [id, slot] : slot_of_id_) table[id] = static_cast<uint8_t>(slot);
     engines_->add_reference(
-        features, resize_labels(map_labels(label_mask, table), network_size_.height, network_size_.width), num_slots);
+        features, resize_labels(map_labels(label_mask, table), network_size_.height, network_size_.width),
+        num_slots);
   }
 
   std::array<uint8_t, 256> id_table() const {
@@ -108,8 +112,8 @@ class Tracker::Impl {
   }
 
   static void paste(const at::Tensor& new_objects, at::Tensor& label_mask) {
-    TORCH_CHECK(new_objects.sizes() == label_mask.sizes(), "label mask of new objects: expected ", label_mask.sizes(),
-                ", found ", new_objects.sizes());
+    TORCH_CHECK(new_objects.sizes() == label_mask.sizes(), "label mask of new objects: expected ",
+                label_mask.sizes(), ", found ", new_objects.sizes());
     const uint8_t* source = new_objects.const_data_ptr<uint8_t>();
     uint8_t* target = label_mask.mutable_data_ptr<uint8_t>();
     for (int64_t i = 0; i < label_mask.numel(); ++i) target[i] = source[i] != 0 ? source[i] : target[i];
@@ -132,7 +136,9 @@ class Tracker::Impl {
 Tracker::Tracker(Vmos network, const TrackerConfig& config)
     : impl_(std::make_unique<Impl>(std::move(network), config)) {}
 Tracker::~Tracker() = default;
-void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask) { impl_->start(image, label_mask); }
+void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask) {
+  impl_->start(image, label_mask);
+}
 TrackerResult Tracker::track(const at::Tensor& image) { return impl_->track(image, {}); }
 TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects) {
   return impl_->track(image, new_objects);

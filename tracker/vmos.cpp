@@ -17,7 +17,8 @@ struct Lstt : torch::nn::Module {};
 
 void check_sizes(const TrackerConfig& config) {
   const auto require = [](bool fits, const char* key, const char* expected, int64_t found) {
-    if (!fits) throw ConfigError(std::string(key) + ": expected " + expected + ", found " + std::to_string(found));
+    if (!fits)
+      throw ConfigError(std::string(key) + ": expected " + expected + ", found " + std::to_string(found));
   };
   require(config.propagation_16x.num_blocks >= 1, "tracker.propagation_16x.num_blocks", "at least 1",
           config.propagation_16x.num_blocks);
@@ -39,13 +40,14 @@ VmosImpl::VmosImpl(const TrackerConfig& config) : objects_per_engine_(config.obj
       register_module("encoder_projector", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels_16, d16, 1)));
   Lstt& lstt = *register_module("LSTT", std::make_shared<Lstt>());
   for (int64_t i = 0; i < config.propagation_16x.num_blocks; ++i) {
-    blocks_16x_.push_back(register_at(lstt, "layers." + std::to_string(i),
-                                      PropagationBlock(config.propagation_16x, config.local_radius, i == 0,
-                                                       "gpm16." + std::to_string(i))));
+    blocks_16x_.push_back(register_at(
+        lstt, "layers." + std::to_string(i),
+        PropagationBlock(config.propagation_16x, config.local_radius, i == 0, "gpm16." + std::to_string(i))));
   }
   block_8x_ = register_at(lstt, "layer_s8",
                           PropagationBlock(config.propagation_8x, config.local_radius, false, "gpm8"));
-  fusion_8x_ = std::make_unique<ScaleFusion>(lstt, "s8", channels_8, config.propagation_16x.num_blocks * d16, d8);
+  fusion_8x_ =
+      std::make_unique<ScaleFusion>(lstt, "s8", channels_8, config.propagation_16x.num_blocks * d16, d8);
   fusion_4x_ = std::make_unique<ScaleFusion>(lstt, "s4", channels_4, d8, d4);
   head_norm_ = register_at(lstt, "decoder_norms_s4.0.gn",
                            torch::nn::GroupNorm(torch::nn::GroupNormOptions(2, 2 * d4)));
@@ -70,13 +72,16 @@ Features VmosImpl::project(const Features& backbone) {
 
 Features VmosImpl::encode(const at::Tensor& image) { return project(encode_backbone(image)); }
 
-IdentityEmbedding VmosImpl::embed_identity(const at::Tensor& one_hot) { return identity_bank_->embed(one_hot); }
+IdentityEmbedding VmosImpl::embed_identity(const at::Tensor& one_hot) {
+  return identity_bank_->embed(one_hot);
+}
 
 IdentityEmbedding VmosImpl::embed_identity_labels(const at::Tensor& slots) {
   return identity_bank_->embed_labels(slots);
 }
 
-// Runs all blocks; run_block(index, block, visual, identity, grid) gives a block's output. Returns the 8x maps.
+// Runs all blocks; run_block(index, block, visual, identity, grid) gives a block's output. Returns the 8x
+// maps.
 template <class RunBlock>
 ScaleFusion::Output VmosImpl::run_trunk(const Features& features, RunBlock run_block) {
   const GridSize grid_16 = grid_of(features.stride_16), grid_8 = grid_of(features.stride_8);
@@ -96,8 +101,8 @@ ScaleFusion::Output VmosImpl::run_trunk(const Features& features, RunBlock run_b
 
 std::vector<MemoryFrame> VmosImpl::reference(const Features& features, const IdentityEmbedding& embedding) {
   std::vector<MemoryFrame> memory(num_blocks());
-  run_trunk(features, [&](size_t i, PropagationBlock& block, const at::Tensor& visual, const at::Tensor& identity,
-                          GridSize grid) {
+  run_trunk(features, [&](size_t i, PropagationBlock& block, const at::Tensor& visual,
+                          const at::Tensor& identity, GridSize grid) {
     const bool is_8x = i == blocks_16x_.size();
     return block->forward_reference(visual, identity, is_8x ? embedding.stride_8 : embedding.stride_16, grid,
                                     memory[i]);
@@ -107,12 +112,13 @@ std::vector<MemoryFrame> VmosImpl::reference(const Features& features, const Ide
 
 VmosImpl::Step VmosImpl::propagate(const Features& features, const std::vector<MemoryFrame>& long_term,
                                    const std::vector<MemoryFrame>& short_term) {
-  TORCH_CHECK(long_term.size() == num_blocks() && short_term.size() == num_blocks(), "VMOS: expected memory of ",
-              num_blocks(), " blocks, found ", long_term.size(), " and ", short_term.size());
+  TORCH_CHECK(long_term.size() == num_blocks() && short_term.size() == num_blocks(),
+              "VMOS: expected memory of ", num_blocks(), " blocks, found ", long_term.size(), " and ",
+              short_term.size());
   Step step;
   const ScaleFusion::Output at_8x =
-      run_trunk(features, [&](size_t i, PropagationBlock& block, const at::Tensor& visual, const at::Tensor& identity,
-                              GridSize grid) {
+      run_trunk(features, [&](size_t i, PropagationBlock& block, const at::Tensor& visual,
+                              const at::Tensor& identity, GridSize grid) {
         auto out = block(visual, identity, long_term[i], short_term[i], grid);
         auto& labels = i == blocks_16x_.size() ? step.labels_8x : step.labels_16x;
         if (out.long_labels.defined()) labels.push_back(out.long_labels);
@@ -120,7 +126,8 @@ VmosImpl::Step VmosImpl::propagate(const Features& features, const std::vector<M
         step.states.push_back(out.state);
         return out;
       });
-  const ScaleFusion::Output at_4x = fusion_4x_->fuse(features.stride_4, at_8x.visual, at_8x.identity, "fuse4");
+  const ScaleFusion::Output at_4x =
+      fusion_4x_->fuse(features.stride_4, at_8x.visual, at_8x.identity, "fuse4");
   const at::Tensor normed = head_norm_(at::cat({at_4x.visual, at_4x.identity}, 1));
   probe("dec.in_s4_norm", to_tokens(normed));
   step.logits = head_output_(at::relu(head_(normed)));

@@ -13,13 +13,13 @@
 namespace hqtrack {
 
 /// Video multi-object segmenter: encoder, identity banks, gated propagation at 16x and 8x, fusion and head
-/// (HQTrack, section "VMOS"; spec: VMOS sections 3 to 6). Stateless: memory comes in as arguments. A list of memory
-/// frames or states has one entry a block: those at 16x in order, then the one at 8x.
+/// (HQTrack, section "VMOS"; spec: VMOS sections 3 to 6). Stateless: memory comes in as arguments. A list of
+/// memory frames or states has one entry a block: those at 16x in order, then the one at 8x.
 ///
 /// The order of calls for a video:
 ///   memory = reference(encode(frame 0), embed_identity(one-hot of the given labels));
-///   step = propagate(encode(frame t), long_term, short_term); labels = argmax of step.logits resized to the frame;
-///   memory = memorize(step.states, embed_identity(one-hot of labels)).
+///   step = propagate(encode(frame t), long_term, short_term); labels = argmax of step.logits resized to the
+///   frame; memory = memorize(step.states, embed_identity(one-hot of labels)).
 class VmosImpl : public torch::nn::Module {
  public:
   /// Builds the network with random weights. Throws ConfigError for sizes that do not fit together.
@@ -38,15 +38,17 @@ class VmosImpl : public torch::nn::Module {
   std::vector<MemoryFrame> reference(const Features& features, const IdentityEmbedding& embedding);
 
   struct Step {
-    at::Tensor logits;                // [B, 1 + objects_per_engine, h4, w4]; channels of unused slots are meaningless
+    at::Tensor logits;  // [B, 1 + objects_per_engine, h4, w4]; channels of unused slots are meaningless
     std::vector<BlockState> states;
-    std::vector<at::Tensor> labels_16x, labels_8x;  // training: labels carried by each attention map, [B, N, L]
+    std::vector<at::Tensor> labels_16x,
+        labels_8x;  // training: labels carried by each attention map, [B, N, L]
   };
   /// long_term and short_term: one MemoryFrame a block; several long-term frames lie side by side in one.
   Step propagate(const Features& features, const std::vector<MemoryFrame>& long_term,
                  const std::vector<MemoryFrame>& short_term);
 
-  std::vector<MemoryFrame> memorize(const std::vector<BlockState>& states, const IdentityEmbedding& embedding);
+  std::vector<MemoryFrame> memorize(const std::vector<BlockState>& states,
+                                    const IdentityEmbedding& embedding);
 
   size_t num_blocks() const { return blocks_16x_.size() + 1; }
   int64_t objects_per_engine() const { return objects_per_engine_; }
@@ -69,7 +71,8 @@ class VmosImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Vmos);
 
-/// Beginnings of the names of tensors that published checkpoints hold and the network never uses (spec: VMOS section 8).
+/// Beginnings of the names of tensors that published checkpoints hold and the network never uses (spec: VMOS
+/// section 8).
 extern const std::vector<std::string> kUnusedVmosWeights;
 
 }  // namespace hqtrack

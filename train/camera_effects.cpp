@@ -11,7 +11,8 @@ namespace {
 /// Sum of four uniform numbers: near enough to normal for noise, and an order cheaper.
 float quick_normal(Random& random) {
   const uint64_t bits = random.next();
-  const int sum = static_cast<int>((bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48));
+  const int sum =
+      static_cast<int>((bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48));
   constexpr float kSigma = 37837.2f;  // of the sum: 65536 * sqrt(4 / 12)
   return static_cast<float>(sum - 2 * 65535) / kSigma;
 }
@@ -31,7 +32,8 @@ void add_noise(cv::Mat& image, double sigma, double brightness, Random& random) 
 void blur_along_a_line(cv::Mat& image, Random& random) {
   const int length = 3 + 2 * static_cast<int>(random.index(3));
   cv::Mat kernel = cv::Mat::zeros(length, length, CV_32F);
-  const cv::Point from(0, static_cast<int>(random.index(length))), to(length - 1, static_cast<int>(random.index(length)));
+  const cv::Point from(0, static_cast<int>(random.index(length))),
+      to(length - 1, static_cast<int>(random.index(length)));
   cv::line(kernel, from, to, 1.0);
   if (random.chance(0.5)) cv::transpose(kernel, kernel);
   kernel /= cv::sum(kernel)[0];

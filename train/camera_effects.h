@@ -6,8 +6,8 @@
 
 namespace hqtrack {
 
-/// What a cheap camera does to a clip: one gamma, focus and noise level for all its frames, and per frame a flicker
-/// of brightness, sometimes motion blur and compression.
+/// What a cheap camera does to a clip: one gamma, focus and noise level for all its frames, and per frame a
+/// flicker of brightness, sometimes motion blur and compression.
 class CameraEffects {
  public:
   explicit CameraEffects(Random& random);

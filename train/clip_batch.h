@@ -21,9 +21,10 @@ struct ClipBatch {
   int64_t num_clips() const { return images.size(1); }
 };
 
-/// Puts clips of one size and length together. A third of the clips gets slots 1..n, as in use; the others get n
-/// different slots by chance, so that all are trained. Slots below the highest one used are sometimes valid though
-/// nothing carries them: the network has to leave them empty. Throws c10::Error for more objects than slots.
+/// Puts clips of one size and length together. A third of the clips gets slots 1..n, as in use; the others
+/// get n different slots by chance, so that all are trained. Slots below the highest one used are sometimes
+/// valid though nothing carries them: the network has to leave them empty. Throws c10::Error for more objects
+/// than slots.
 ClipBatch make_batch(const std::vector<Clip>& clips, int64_t num_slots, Random& random);
 
 }  // namespace hqtrack

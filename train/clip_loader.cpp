@@ -11,7 +11,8 @@ ClipLoader::ClipLoader(const ClipSource& source, int64_t batch_size, int64_t fir
       next_to_make_(first_batch),
       next_to_hand_out_(first_batch) {
   cv::setNumThreads(1);  // the threads are our own
-  for (int64_t i = 0; i < num_threads; ++i) threads_.emplace_back([this](std::stop_token stop) { produce(stop); });
+  for (int64_t i = 0; i < num_threads; ++i)
+    threads_.emplace_back([this](std::stop_token stop) { produce(stop); });
 }
 
 ClipLoader::~ClipLoader() = default;

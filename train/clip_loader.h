@@ -12,8 +12,8 @@
 
 namespace hqtrack {
 
-/// Makes batches of clips ahead of their use, in threads of its own. Batch n holds clips n * batch_size and on,
-/// whatever the number of threads.
+/// Makes batches of clips ahead of their use, in threads of its own. Batch n holds clips n * batch_size and
+/// on, whatever the number of threads.
 class ClipLoader {
  public:
   /// Keeps a reference to `source`. Batches are handed out from number `first_batch` on.

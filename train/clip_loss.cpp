@@ -70,7 +70,8 @@ std::vector<MemoryFrame> join(const std::vector<std::vector<MemoryFrame>>& frame
       values.push_back(frame[block].value);
       if (frame[block].labels.defined()) labels.push_back(frame[block].labels);
     }
-    joined.push_back({at::cat(keys, 1), at::cat(values, 1), labels.empty() ? at::Tensor() : at::cat(labels, 1)});
+    joined.push_back(
+        {at::cat(keys, 1), at::cat(values, 1), labels.empty() ? at::Tensor() : at::cat(labels, 1)});
   }
   return joined;
 }
@@ -105,15 +106,16 @@ at::Tensor every_second_pixel(const at::Tensor& labels) {
 TrainingPhase TrainingPhase::at(const TrainConfig& config, int64_t step, double progress) {
   constexpr double kLeft = 0.3;  // share of teacher forcing and auxiliary loss that is left at the end
   const double fade = 1 - (1 - kLeft) * progress;
-  const double hardening = config.hard_pixel_steps > 0
-                               ? std::min(1.0, static_cast<double>(step) / static_cast<double>(config.hard_pixel_steps))
-                               : 1.0;
+  const double hardening =
+      config.hard_pixel_steps > 0
+          ? std::min(1.0, static_cast<double>(step) / static_cast<double>(config.hard_pixel_steps))
+          : 1.0;
   return {1 - (1 - config.hard_pixel_ratio) * hardening, config.auxiliary_weight * fade,
           config.teacher_forcing * fade};
 }
 
-ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& tracker, const TrainConfig& config,
-                   const TrainingPhase& phase, Random& random) {
+ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& tracker,
+                   const TrainConfig& config, const TrainingPhase& phase, Random& random) {
   const at::Device device = network->device();
   const int64_t num_frames = batch.num_frames(), num_clips = batch.num_clips();
   const int64_t num_classes = 1 + network->objects_per_engine();
@@ -131,11 +133,13 @@ ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& t
 
   at::Tensor segmentation = at::zeros({}, device), auxiliary = at::zeros({}, device), predicted;
   for (int64_t t = 1; t < num_frames; ++t) {
-    const VmosImpl::Step step = network->propagate(frame_of(features, t, num_clips), join(long_term), short_term);
+    const VmosImpl::Step step =
+        network->propagate(frame_of(features, t, num_clips), join(long_term), short_term);
     const at::Tensor truth = labels[t].to(at::kLong);
     const at::Tensor half = every_second_pixel(truth);
-    segmentation = segmentation + segmentation_loss(resize_bilinear(step.logits, {half.size(1), half.size(2)}), half,
-                                                    valid, phase.hard_pixel_ratio);
+    segmentation =
+        segmentation + segmentation_loss(resize_bilinear(step.logits, {half.size(1), half.size(2)}), half,
+                                         valid, phase.hard_pixel_ratio);
     Shares shares;
     if (has_auxiliary) {
       shares = shares_of(one_hot_labels(truth, num_classes));
@@ -150,7 +154,8 @@ ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& t
     }
     if (is_last) break;
 
-    at::Tensor remembered = (takes_truth ? truth : predicted).to(at::kCPU, at::kByte, false, /*copy=*/true).contiguous();
+    at::Tensor remembered =
+        (takes_truth ? truth : predicted).to(at::kCPU, at::kByte, false, /*copy=*/true).contiguous();
     damage_some(remembered, batch, config.memory_damage, random);
     const at::Tensor one_hot = one_hot_labels(remembered.to(device), num_classes);
     short_term = network->memorize(step.states, network->embed_identity(one_hot));
@@ -165,7 +170,8 @@ ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& t
   loss.total = segmentation + phase.auxiliary_weight * auxiliary;
   loss.segmentation = segmentation.item<double>();
   loss.auxiliary = auxiliary.item<double>();
-  loss.iou = mean_object_iou(predicted, labels[num_frames - 1].to(at::kLong), num_classes, kLeastVisiblePixels);
+  loss.iou =
+      mean_object_iou(predicted, labels[num_frames - 1].to(at::kLong), num_classes, kLeastVisiblePixels);
   return loss;
 }
 

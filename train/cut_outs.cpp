@@ -64,7 +64,8 @@ cv::Mat piece_of_photograph(const Pictures& pictures, Random& random) {
 
 }  // namespace
 
-cv::Mat random_patch(const Pictures& pictures, cv::Size size, double smallest, double largest, Random& random) {
+cv::Mat random_patch(const Pictures& pictures, cv::Size size, double smallest, double largest,
+                     Random& random) {
   const cv::Mat& photograph = random.choose(pictures.photographs);
   const double fit = std::min(photograph.rows / static_cast<double>(size.height),
                               photograph.cols / static_cast<double>(size.width));
@@ -74,7 +75,8 @@ cv::Mat random_patch(const Pictures& pictures, cv::Size size, double smallest, d
   const int y = static_cast<int>(random.integer(0, photograph.rows - height));
   const int x = static_cast<int>(random.integer(0, photograph.cols - width));
   cv::Mat patch;
-  cv::resize(photograph({x, y, width, height}), patch, size, 0, 0, scale > 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
+  cv::resize(photograph({x, y, width, height}), patch, size, 0, 0,
+             scale > 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
   if (random.chance(0.5)) cv::flip(patch, patch, 1);
   return patch;
 }

@@ -12,9 +12,9 @@ using Block = std::array<float, 64>;
 
 // ITU-T T.81, tables K.1 and K.2.
 constexpr std::array<int, 64> kLuminance = {
-    16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,   //
-    14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,   //
-    18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,   //
+    16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  //
+    14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,  //
+    18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,  //
     49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
 constexpr std::array<int, 64> kChrominance = {
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,  //
@@ -25,7 +25,8 @@ constexpr std::array<int, 64> kChrominance = {
 Block scaled_table(const std::array<int, 64>& table, int quality) {
   const int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
   Block steps;
-  for (int i = 0; i < 64; ++i) steps[i] = static_cast<float>(std::clamp((table[i] * scale + 50) / 100, 1, 255));
+  for (int i = 0; i < 64; ++i)
+    steps[i] = static_cast<float>(std::clamp((table[i] * scale + 50) / 100, 1, 255));
   return steps;
 }
 
@@ -86,7 +87,8 @@ cv::Mat jpeg_artifacts(const cv::Mat& rgb, int quality) {
   cv::transform(values, values, to_ycc);
   cv::Mat planes[3];
   cv::split(values, planes);
-  const Block luminance = scaled_table(kLuminance, quality), chrominance = scaled_table(kChrominance, quality);
+  const Block luminance = scaled_table(kLuminance, quality),
+              chrominance = scaled_table(kChrominance, quality);
   quantise(planes[0], luminance);
   for (int c = 1; c < 3; ++c) {
     cv::Mat half;

@@ -52,7 +52,8 @@ at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& labels,
 }
 
 at::Tensor label_shares(const at::Tensor& one_hot, int64_t stride) {
-  return at::avg_pool2d(one_hot, stride + 1, stride, stride / 2, /*ceil_mode=*/false, /*count_include_pad=*/false)
+  return at::avg_pool2d(one_hot, stride + 1, stride, stride / 2, /*ceil_mode=*/false,
+                        /*count_include_pad=*/false)
       .flatten(2)
       .transpose(1, 2)
       .contiguous();

@@ -14,7 +14,8 @@ cv::Point random_place(const cv::Mat& labels, int slot, Random& random) {
   std::vector<cv::Point> pixels;
   cv::findNonZero(labels == slot, pixels);
   if (pixels.empty() || random.chance(0.25)) {
-    const int x = static_cast<int>(random.index(labels.cols)), y = static_cast<int>(random.index(labels.rows));
+    const int x = static_cast<int>(random.index(labels.cols)),
+              y = static_cast<int>(random.index(labels.rows));
     return {x, y};
   }
   const cv::Point pixel = random.choose(pixels);
@@ -40,7 +41,8 @@ void add_blob_or_hole(cv::Mat& labels, int slot, Random& random) {
 }
 
 void shift_all(cv::Mat& labels, Random& random) {
-  const double dx = std::round(random.normal(0.06 * labels.cols)), dy = std::round(random.normal(0.06 * labels.rows));
+  const double dx = std::round(random.normal(0.06 * labels.cols)),
+               dy = std::round(random.normal(0.06 * labels.rows));
   cv::Mat shifted;
   cv::warpAffine(labels, shifted, cv::Matx23d(1, 0, dx, 0, 1, dy), labels.size(), cv::INTER_NEAREST);
   shifted.copyTo(labels);
@@ -63,7 +65,8 @@ void fatten_or_thin(cv::Mat& labels, int slot, Random& random) {
 /// One side of a random vertical or horizontal line.
 cv::Mat random_side(cv::Mat& labels, Random& random) {
   const int cut = static_cast<int>(random.integer(1, labels.cols - 1));
-  return random.chance(0.5) ? labels.colRange(0, cut) : labels.rowRange(std::min(cut, labels.rows - 1), labels.rows);
+  return random.chance(0.5) ? labels.colRange(0, cut)
+                            : labels.rowRange(std::min(cut, labels.rows - 1), labels.rows);
 }
 
 void lose_one_side(cv::Mat& labels, int slot, Random& random) {
@@ -91,9 +94,15 @@ void damage_labels(at::Tensor& labels, const std::vector<int64_t>& slots, Random
   for (int64_t i = 0; i < mistakes; ++i) {
     const int slot = static_cast<int>(random.choose(slots));
     switch (random.weighted({0.45, 0.20, 0.25, 0.10})) {
-      case 0: add_blob_or_hole(map, slot, random); break;
-      case 1: shift_all(map, random); break;
-      case 2: fatten_or_thin(map, slot, random); break;
+      case 0:
+        add_blob_or_hole(map, slot, random);
+        break;
+      case 1:
+        shift_all(map, random);
+        break;
+      case 2:
+        fatten_or_thin(map, slot, random);
+        break;
       default: {
         const int other = static_cast<int>(random.choose(slots));
         if (other != slot) {

@@ -33,13 +33,15 @@ cv::Mat random_grid(int points, double sigma, Random& random) {
 double largest_magnitude(const cv::Mat& grid) { return grid.empty() ? 0 : cv::norm(grid, cv::NORM_INF); }
 
 /// The canvas rectangle that holds a centred w x h picture after `to_canvas`, widened by `margin`.
-cv::Rect bounds_of(const cv::Matx22d& to_canvas, cv::Point2d centre, cv::Size picture, double margin, int size) {
+cv::Rect bounds_of(const cv::Matx22d& to_canvas, cv::Point2d centre, cv::Size picture, double margin,
+                   int size) {
   const double w = picture.width / 2.0 + 1, h = picture.height / 2.0 + 1;
   const double dx = std::abs(to_canvas(0, 0)) * w + std::abs(to_canvas(0, 1)) * h + margin;
   const double dy = std::abs(to_canvas(1, 0)) * w + std::abs(to_canvas(1, 1)) * h + margin;
   const auto low = [&](double v) { return static_cast<int>(std::clamp(std::floor(v), 0.0, size * 1.0)); };
   const auto high = [&](double v) { return static_cast<int>(std::clamp(std::ceil(v) + 1, 0.0, size * 1.0)); };
-  const cv::Point first(low(centre.x - dx), low(centre.y - dy)), last(high(centre.x + dx), high(centre.y + dy));
+  const cv::Point first(low(centre.x - dx), low(centre.y - dy)),
+      last(high(centre.x + dx), high(centre.y + dy));
   return {first, last};
 }
 
@@ -50,7 +52,8 @@ MovingBackground::MovingBackground(cv::Mat photograph, int size, int num_frames,
     : photograph_(std::move(photograph)), size_(size) {
   const double middle = photograph_.rows / 2.0, shift = style.camera_shift;
   double x = 0, y = 0, scale = random.uniform(0.9, 1.15), angle = random.uniform(-5, 5);
-  const double vx = random.normal(), vy = random.normal(0.6), zoom = random.normal(0.5), turn = random.normal(12);
+  const double vx = random.normal(), vy = random.normal(0.6), zoom = random.normal(0.5),
+               turn = random.normal(12);
   for (int frame = 0; frame < num_frames; ++frame) {
     const double c = std::cos(angle * kDegrees) * scale, s = std::sin(angle * kDegrees) * scale;
     views_.emplace_back(c, -s, size / 2.0 + x - c * middle + s * middle,  //
@@ -68,8 +71,8 @@ cv::Mat MovingBackground::render(int frame) const {
   return image;
 }
 
-MovingLayer::MovingLayer(const cv::Mat& cut_out, int label, int size, int num_frames, const MotionStyle& style,
-                         Random& random)
+MovingLayer::MovingLayer(const cv::Mat& cut_out, int label, int size, int num_frames,
+                         const MotionStyle& style, Random& random)
     : label_(label) {
   const double length = size * random.log_uniform(0.15, 0.75);
   cv::Mat picture = cut_out;
@@ -102,7 +105,8 @@ MovingLayer::MovingLayer(const cv::Mat& cut_out, int label, int size, int num_fr
     pose.from_canvas = to_canvas.inv();
     if (amplitude > 0) pose.bending = bend + bend_speed * frame;
     // Cubic enlargement of the grid overshoots by less than a half.
-    pose.bounds = bounds_of(to_canvas, centre, premultiplied_.size(), 1.5 * largest_magnitude(pose.bending), size);
+    pose.bounds =
+        bounds_of(to_canvas, centre, premultiplied_.size(), 1.5 * largest_magnitude(pose.bending), size);
     pose.brightness = 1 + brightening * frame;
     poses_.push_back(pose);
 

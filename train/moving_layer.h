@@ -32,7 +32,8 @@ class MovingBackground {
 class MovingLayer {
  public:
   /// cut_out: CV_8UC4 RGBA. label: what its pixels are called in the label map; 0 for a distractor.
-  MovingLayer(const cv::Mat& cut_out, int label, int size, int num_frames, const MotionStyle& style, Random& random);
+  MovingLayer(const cv::Mat& cut_out, int label, int size, int num_frames, const MotionStyle& style,
+              Random& random);
 
   /// Blends the layer over `image` (CV_8UC3) and writes its label where it covers more than half of a pixel.
   void draw(int frame, cv::Mat& image, cv::Mat& labels) const;

@@ -33,9 +33,9 @@ uint64_t bytes_of(const Entry& entry) { return uint64_t{entry.height} * entry.wi
 bool is_possible(const Entry& entry, uint64_t file_bytes) {
   constexpr uint32_t kLargestSide = 1 << 15;
   const uint32_t channels = entry.kind == Kind::kPhotograph ? 3 : 4;
-  return entry.kind <= Kind::kPhotograph && entry.channels == channels && entry.height > 0 && entry.width > 0 &&
-         entry.height <= kLargestSide && entry.width <= kLargestSide && entry.offset <= file_bytes &&
-         bytes_of(entry) <= file_bytes - entry.offset;
+  return entry.kind <= Kind::kPhotograph && entry.channels == channels && entry.height > 0 &&
+         entry.width > 0 && entry.height <= kLargestSide && entry.width <= kLargestSide &&
+         entry.offset <= file_bytes && bytes_of(entry) <= file_bytes - entry.offset;
 }
 
 /// The whole file, read only; null when there is none.
@@ -81,7 +81,8 @@ void write_picture_cache(const fs::path& file, uint64_t signature, const Picture
   out.write(reinterpret_cast<const char*>(&header), sizeof(header));
   out.write(reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(Entry));
   for (size_t i = 0; i < entries.size(); ++i) {
-    out.write(reinterpret_cast<const char*>(pixels[i].data), static_cast<std::streamsize>(bytes_of(entries[i])));
+    out.write(reinterpret_cast<const char*>(pixels[i].data),
+              static_cast<std::streamsize>(bytes_of(entries[i])));
   }
   out.close();
   std::error_code error;

@@ -48,12 +48,13 @@ bool is_named_by_size(const fs::path& file) {
          stem.find_first_not_of("0123456789x") == std::string::npos;
 }
 
-/// All candidate files, relative to the folder, in an order that no file system decides. Of a wallpaper's many
-/// sizes the first by name is kept.
+/// All candidate files, relative to the folder, in an order that no file system decides. Of a wallpaper's
+/// many sizes the first by name is kept.
 std::vector<fs::path> list_files(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> files;
-  for (auto item = fs::recursive_directory_iterator(folder, error); item != fs::end(item); item.increment(error)) {
+  for (auto item = fs::recursive_directory_iterator(folder, error); item != fs::end(item);
+       item.increment(error)) {
     if (error) break;
     if (!item->is_regular_file(error) || !is_readable_kind(item->path())) continue;
     const fs::path name = item->path().lexically_relative(folder);
@@ -105,7 +106,9 @@ cv::Mat shrink_cut_out(const cv::Mat& rgba, double factor) {
   if (factor >= 1) return rgba.clone();
   cv::Mat values;
   rgba.convertTo(values, CV_32FC4, 1.0 / 255);
-  values.forEach<cv::Vec4f>([](cv::Vec4f& p, const int*) { p = {p[0] * p[3], p[1] * p[3], p[2] * p[3], p[3]}; });
+  values.forEach<cv::Vec4f>([](cv::Vec4f& p, const int*) {
+    p = {p[0] * p[3], p[1] * p[3], p[2] * p[3], p[3]};
+  });
   values = shrink(values, factor);
   values.forEach<cv::Vec4f>([](cv::Vec4f& p, const int*) {
     const float scale = p[3] > 1e-4f ? 1 / p[3] : 0;
@@ -126,7 +129,8 @@ std::optional<cv::Mat> make_cut_out(const cv::Mat& rgba, int longest_side, doubl
   const double long_side = std::max(box.width, box.height), short_side = std::min(box.width, box.height);
   const int opaque = cv::countNonZero(visible(box));
   if (opaque < 600 || long_side / short_side >= 5 || opaque < least_fill * box.area()) return std::nullopt;
-  if (opaque > 0.97 * rgba.total()) return std::nullopt;  // a picture with a little transparency, not a cut-out
+  if (opaque > 0.97 * rgba.total())
+    return std::nullopt;  // a picture with a little transparency, not a cut-out
   return shrink_cut_out(rgba(box), longest_side / long_side);
 }
 
@@ -198,7 +202,8 @@ class Collector {
   void add_file(const fs::path& file, const fs::path& name) {
     const std::vector<uint8_t> bytes = read_bytes(file);
     if (lower(name.extension().string()) == ".rcc") {
-      for (const auto picture : pictures_in_container(bytes)) add_picture(picture, name, /*may_be_cut_out=*/false);
+      for (const auto picture : pictures_in_container(bytes))
+        add_picture(picture, name, /*may_be_cut_out=*/false);
     } else {
       add_picture(bytes, name, lower(name.extension().string()) == ".png");
     }
@@ -259,8 +264,8 @@ Pictures load_pictures(const fs::path& folder) {
   Pictures& pictures = collector.pictures;
   if (pictures.photographs.empty()) {
     throw MediaError(folder.string() + ": expected photographs of at least " +
-                     std::to_string(kSmallestPhotographSide) + " px, found none in " + std::to_string(files.size()) +
-                     " files");
+                     std::to_string(kSmallestPhotographSide) + " px, found none in " +
+                     std::to_string(files.size()) + " files");
   }
   try {
     write_picture_cache(cache, signature, pictures);

@@ -62,8 +62,8 @@ class Panel {
 
   static std::string label(double x, double y, const std::string& text, const char* anchor,
                            const std::string& colour = "#555") {
-    return "<text x=\"" + text_of(x) + "\" y=\"" + text_of(y) + "\" text-anchor=\"" + anchor + "\" fill=\"" + colour +
-           "\">" + text + "</text>\n";
+    return "<text x=\"" + text_of(x) + "\" y=\"" + text_of(y) + "\" text-anchor=\"" + anchor + "\" fill=\"" +
+           colour + "\">" + text + "</text>\n";
   }
 
   std::string axes() const {
@@ -80,8 +80,10 @@ class Panel {
   }
 
   std::string line(const Series& series) const {
-    std::string svg = "<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"" + series.colour + "\" points=\"";
-    for (const Point& p : series.points) svg += text_of(x_of(p.x), "%.1f") + "," + text_of(y_of(p.y), "%.1f") + " ";
+    std::string svg =
+        "<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"" + series.colour + "\" points=\"";
+    for (const Point& p : series.points)
+      svg += text_of(x_of(p.x), "%.1f") + "," + text_of(y_of(p.y), "%.1f") + " ";
     svg += "\"/>\n";
     if (!series.has_dots) return svg;
     for (const Point& p : series.points) {

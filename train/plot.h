@@ -8,7 +8,8 @@
 
 namespace hqtrack {
 
-/// Draws a training log as SVG: loss and training IoU over the minutes of training, J&F where it was measured.
+/// Draws a training log as SVG: loss and training IoU over the minutes of training, J&F where it was
+/// measured.
 std::string training_plot_svg(const std::vector<TrainingRecord>& records);
 
 /// Writes it to a file, atomically. Throws OutputError.

@@ -12,10 +12,11 @@ namespace {
 
 /// Objects half covered by colours that are easy to tell apart; pixels that are not known grey.
 at::Tensor paint(const at::Tensor& image, const at::Tensor& labels) {
-  static const at::Tensor colours = at::tensor({230, 25,  75, 60, 180, 75,  67,  99, 216, 255, 225, 25,  240, 50,
-                                                230, 66,  212, 244, 245, 130, 49,  145, 30,  180, 188, 246, 12, 250, 190, 212},
-                                               at::kFloat)
-                                        .view({10, 3});
+  static const at::Tensor colours =
+      at::tensor({230, 25,  75,  60,  180, 75, 67,  99, 216, 255, 225, 25, 240, 50,  230,
+                  66,  212, 244, 245, 130, 49, 145, 30, 180, 188, 246, 12, 250, 190, 212},
+                 at::kFloat)
+          .view({10, 3});
   const at::Tensor number = labels.to(at::kLong);
   at::Tensor colour = colours.index_select(0, ((number - 1) % 10).clamp_min(0).flatten()).view(image.sizes());
   colour = at::where((number == 255).unsqueeze(-1), at::tensor({128, 128, 128}, at::kFloat), colour);

@@ -6,8 +6,8 @@
 
 namespace hqtrack {
 
-/// Random numbers that depend on nothing but (seed, stream): the same on every machine, in every thread order.
-/// Clip number n of a run draws from stream n. xoshiro256** seeded by splitmix64.
+/// Random numbers that depend on nothing but (seed, stream): the same on every machine, in every thread
+/// order. Clip number n of a run draws from stream n. xoshiro256** seeded by splitmix64.
 class Random {
  public:
   explicit Random(uint64_t seed, uint64_t stream = 0) {

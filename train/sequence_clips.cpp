@@ -50,7 +50,8 @@ cv::Mat as_mat(const at::Tensor& tensor) {
   return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), type, tensor.data_ptr()};
 }
 
-/// A square window whose side is 40 to 100 % of the short edge; most of them hold a pixel of an object near the middle.
+/// A square window whose side is 40 to 100 % of the short edge; most of them hold a pixel of an object near
+/// the middle.
 View random_view(const cv::Mat& mask, Random& random) {
   const int short_edge = std::min(mask.rows, mask.cols);
   const int side = std::max(8, static_cast<int>(short_edge * random.uniform(0.4, 1.0)));
@@ -58,7 +59,8 @@ View random_view(const cv::Mat& mask, Random& random) {
   cv::findNonZero(mask, pixels);
   cv::Point centre(static_cast<int>(random.index(mask.cols)), static_cast<int>(random.index(mask.rows)));
   if (!pixels.empty() && random.chance(0.8)) {
-    const int dx = static_cast<int>(random.normal(side / 5.0)), dy = static_cast<int>(random.normal(side / 5.0));
+    const int dx = static_cast<int>(random.normal(side / 5.0)),
+              dy = static_cast<int>(random.normal(side / 5.0));
     centre = random.choose(pixels) + cv::Point(dx, dy);
   }
   const int x = std::clamp(centre.x - side / 2, 0, mask.cols - side);
@@ -69,14 +71,16 @@ View random_view(const cv::Mat& mask, Random& random) {
 cv::Mat show(const cv::Mat& source, const View& view, int size, int shrinking) {
   cv::Mat out;
   const bool shrinks = view.window.width > size;
-  cv::resize(source(view.window), out, {size, size}, 0, 0, shrinks ? shrinking : (source.channels() == 3 ? cv::INTER_LINEAR : cv::INTER_NEAREST));
+  cv::resize(source(view.window), out, {size, size}, 0, 0,
+             shrinks ? shrinking : (source.channels() == 3 ? cv::INTER_LINEAR : cv::INTER_NEAREST));
   if (view.is_mirrored) cv::flip(out, out, 1);
   return out;
 }
 
-/// Table from the sequence's ids to 1..n: those that show in the first frame, by chance when there are too many.
-/// 255 stays. Empty when there is none.
-std::optional<std::pair<cv::Mat, int64_t>> number_objects(const cv::Mat& first, int64_t most, Random& random) {
+/// Table from the sequence's ids to 1..n: those that show in the first frame, by chance when there are too
+/// many. 255 stays. Empty when there is none.
+std::optional<std::pair<cv::Mat, int64_t>> number_objects(const cv::Mat& first, int64_t most,
+                                                          Random& random) {
   std::array<int, 256> counts{};
   for (auto label = first.begin<uint8_t>(); label != first.end<uint8_t>(); ++label) ++counts[*label];
   std::vector<int> ids;
@@ -117,7 +121,8 @@ SequenceClips::SequenceClips(const fs::path& root, const SequenceClipOptions& op
   for (const fs::path& folder : sorted_items(masks)) {
     if (!fs::is_directory(folder) || !fs::is_directory(images / folder.filename())) continue;
     std::map<std::string, fs::path> by_stem;
-    for (const fs::path& image : sorted_items(images / folder.filename())) by_stem[image.stem().string()] = image;
+    for (const fs::path& image : sorted_items(images / folder.filename()))
+      by_stem[image.stem().string()] = image;
     std::vector<SequenceFrame> frames;
     for (const fs::path& mask : sorted_items(folder)) {
       const auto image = by_stem.find(mask.stem().string());
@@ -126,15 +131,16 @@ SequenceClips::SequenceClips(const fs::path& root, const SequenceClipOptions& op
     if (static_cast<int64_t>(frames.size()) >= options.num_frames) sequences_.push_back(std::move(frames));
   }
   if (sequences_.empty()) {
-    throw MediaError(root.string() + ": expected sequences of at least " + std::to_string(options.num_frames) +
-                     " frames with masks, found none");
+    throw MediaError(root.string() + ": expected sequences of at least " +
+                     std::to_string(options.num_frames) + " frames with masks, found none");
   }
 }
 
 std::vector<SequenceClips::SequenceFrame> SequenceClips::random_frames(Random& random) const {
   const std::vector<SequenceFrame>& sequence = random.choose(sequences_);
   const int64_t length = static_cast<int64_t>(sequence.size()), count = options_.num_frames;
-  const int64_t longest_step = std::min(options_.max_step_frames, (length - 1) / std::max<int64_t>(count - 1, 1));
+  const int64_t longest_step =
+      std::min(options_.max_step_frames, (length - 1) / std::max<int64_t>(count - 1, 1));
   const int64_t step = random.integer(1, std::max<int64_t>(longest_step, 1));
   const int64_t first = random.index(length - (count - 1) * step);
   std::vector<SequenceFrame> frames;
@@ -178,8 +184,8 @@ Clip SequenceClips::clip(int64_t number) const {
                    " windows");
 }
 
-MixedClips::MixedClips(std::unique_ptr<ClipSource> first, std::unique_ptr<ClipSource> second, double share_of_second,
-                       uint64_t seed)
+MixedClips::MixedClips(std::unique_ptr<ClipSource> first, std::unique_ptr<ClipSource> second,
+                       double share_of_second, uint64_t seed)
     : first_(std::move(first)), second_(std::move(second)), share_of_second_(share_of_second), seed_(seed) {}
 
 Clip MixedClips::clip(int64_t number) const {

@@ -19,15 +19,16 @@ struct SequenceClipOptions {
 
 /// Clips cut from real sequences with masks, in the layout of DAVIS or YouTube-VOS:
 ///   ROOT/JPEGImages[/480p]/SEQUENCE/NAME.jpg   ROOT/Annotations[/480p]/SEQUENCE/NAME.png
-/// Only frames with masks are used. A clip is a random square window of random size that shows at least one object in
-/// its first frame, the same for all its frames; half of the clips are mirrored, half run backwards, colours change a
-/// little. Objects that the first frame does not show are background. Thread-safe.
+/// Only frames with masks are used. A clip is a random square window of random size that shows at least one
+/// object in its first frame, the same for all its frames; half of the clips are mirrored, half run
+/// backwards, colours change a little. Objects that the first frame does not show are background.
+/// Thread-safe.
 class SequenceClips : public ClipSource {
  public:
   /// Throws MediaError naming the folder when neither layout is there or no sequence has `num_frames` frames.
   SequenceClips(const std::filesystem::path& root, const SequenceClipOptions& options);
-  /// Throws MediaError naming the file for an unreadable picture or mask, sizes that differ, and when 100 draws find no
-  /// object.
+  /// Throws MediaError naming the file for an unreadable picture or mask, sizes that differ, and when 100
+  /// draws find no object.
   Clip clip(int64_t number) const override;
   size_t num_sequences() const { return sequences_.size(); }
 

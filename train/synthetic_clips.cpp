@@ -29,7 +29,8 @@ struct Scene {
 MotionStyle random_style(double strength, Random& random) {
   MotionStyle style;
   style.object_shift = strength * std::array{0.035, 0.08, 0.13}[random.weighted({0.6, 0.3, 0.1})];
-  style.camera_shift = strength * std::array{0.0, 0.01, 0.03, 0.05, 0.08}[random.weighted({0.2, 0.2, 0.25, 0.2, 0.15})];
+  style.camera_shift =
+      strength * std::array{0.0, 0.01, 0.03, 0.05, 0.08}[random.weighted({0.2, 0.2, 0.25, 0.2, 0.15})];
   style.strength = strength * random.uniform(0.7, 1.5);
   return style;
 }
@@ -54,8 +55,8 @@ std::vector<int> random_depth_order(int64_t num_objects, int64_t num_distractors
   return labels;
 }
 
-MovingBackground random_background(const Pictures& pictures, int size, int num_frames, const MotionStyle& style,
-                                   Random& random) {
+MovingBackground random_background(const Pictures& pictures, int size, int num_frames,
+                                   const MotionStyle& style, Random& random) {
   const int side = static_cast<int>(size * kBackgroundMargin);
   cv::Mat photograph = random_patch(pictures, {side, side}, 0.35, 1.0, random);
   jitter_colours(photograph, 0.25, random);

@@ -15,10 +15,11 @@ struct SyntheticClipOptions {
   double motion_strength = 1.0;
 };
 
-/// Draws short videos from still pictures: cut-outs, blobs and pieces of photographs move, turn, bend and hide each
-/// other in front of a photograph seen by a moving camera. Among them are distractors and twins (the same picture
-/// twice). Frames 1, 2, ... follow each other; between the reference and frame 1 some frames may be left out; half of the clips run
-/// backwards. Every object shows more than 60 pixels in the reference. Thread-safe.
+/// Draws short videos from still pictures: cut-outs, blobs and pieces of photographs move, turn, bend and
+/// hide each other in front of a photograph seen by a moving camera. Among them are distractors and twins
+/// (the same picture twice). Frames 1, 2, ... follow each other; between the reference and frame 1 some
+/// frames may be left out; half of the clips run backwards. Every object shows more than 60 pixels in the
+/// reference. Thread-safe.
 class SyntheticClips : public ClipSource {
  public:
   /// Keeps the pictures (shared storage). Throws MediaError when there is no photograph.

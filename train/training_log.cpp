@@ -83,7 +83,8 @@ std::vector<TrainingRecord> read_training_log(const fs::path& file) {
   return records;
 }
 
-TrainingLog::TrainingLog(const fs::path& file, int64_t step) : file_(file), records_(read_training_log(file)) {
+TrainingLog::TrainingLog(const fs::path& file, int64_t step)
+    : file_(file), records_(read_training_log(file)) {
   std::erase_if(records_, [&](const TrainingRecord& record) { return record.step > step; });
   fs::path part = file;
   part += ".part";

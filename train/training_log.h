@@ -26,8 +26,8 @@ struct TrainingRecord {
 /// learning_rate, j_mean, f_mean, j_and_f. Cells that a line has no value for are empty.
 class TrainingLog {
  public:
-  /// Continues an existing log after its last line at or before `step`; later lines, left by a run that was stopped
-  /// after its last checkpoint, are dropped. Throws OutputError.
+  /// Continues an existing log after its last line at or before `step`; later lines, left by a run that was
+  /// stopped after its last checkpoint, are dropped. Throws OutputError.
   TrainingLog(const std::filesystem::path& file, int64_t step);
   /// Each line is on disk when this returns. Throws OutputError.
   void add(const TrainingRecord& record);

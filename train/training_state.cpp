@@ -21,7 +21,8 @@ constexpr char kFormat[] = "hqtrack training checkpoint 1";
 
 bool is_of_encoder(const std::string& name) { return name.starts_with("encoder."); }
 
-/// Matrices and kernels are decayed; biases and the scales of norms are not. The backbone keeps what it learnt.
+/// Matrices and kernels are decayed; biases and the scales of norms are not. The backbone keeps what it
+/// learnt.
 enum Group : size_t { kDecayed, kPlain, kEncoder };
 Group group_of(const std::string& name, const at::Tensor& value) {
   if (is_of_encoder(name)) return kEncoder;
@@ -47,7 +48,8 @@ std::string exact_text(double value) {
 
 }  // namespace
 
-TrainingState::TrainingState(Vmos network, const TrainConfig& config) : network_(std::move(network)), config_(config) {
+TrainingState::TrainingState(Vmos network, const TrainConfig& config)
+    : network_(std::move(network)), config_(config) {
   const bool is_frozen = config.encoder_learning_rate_ratio == 0;
   std::vector<std::vector<at::Tensor>> groups(3);
   for (auto& item : network_->named_parameters()) {
@@ -69,7 +71,8 @@ TrainingState::TrainingState(Vmos network, const TrainConfig& config) : network_
   for (const Parameter& parameter : parameters_) moments(parameter.value);
 }
 
-/// The optimizer's memory of one parameter, made before its first update so that checkpoints are always whole.
+/// The optimizer's memory of one parameter, made before its first update so that checkpoints are always
+/// whole.
 torch::optim::AdamWParamState& TrainingState::moments(const at::Tensor& parameter) const {
   auto& slot = optimizer_->state()[parameter.unsafeGetTensorImpl()];
   if (!slot) {
@@ -177,8 +180,9 @@ void TrainingState::load(const fs::path& file) {
 void TrainingState::export_average(const fs::path& file) const {
   TensorFile contents = module_weights(*network_, at::kHalf);
   for (NamedTensor& entry : contents.tensors) {
-    const auto trained = std::find_if(parameters_.begin(), parameters_.end(),
-                                      [&](const Parameter& parameter) { return parameter.name == entry.name; });
+    const auto trained =
+        std::find_if(parameters_.begin(), parameters_.end(),
+                     [&](const Parameter& parameter) { return parameter.name == entry.name; });
     if (trained != parameters_.end()) entry.tensor = trained->average.to(at::kCPU, at::kHalf);
   }
   contents.metadata = {{"format", "pt"}, {"step", std::to_string(step)}, {"clips", std::to_string(clips)}};

@@ -13,8 +13,8 @@
 
 namespace hqtrack {
 
-/// All that training changes: the network, the optimizer's moments, the moving average of the weights (which is
-/// what is used in the end), and how far it has come. Saved and restored as a whole.
+/// All that training changes: the network, the optimizer's moments, the moving average of the weights (which
+/// is what is used in the end), and how far it has come. Saved and restored as a whole.
 class TrainingState {
  public:
   /// Freezes the backbone when its learning rate is 0.
@@ -26,17 +26,17 @@ class TrainingState {
 
   /// Atomic: `file` is the old checkpoint or the complete new one. Throws OutputError.
   void save(const std::filesystem::path& file) const;
-  /// Continues exactly where `save` was called. Throws WeightsError, the state unchanged, when the file is damaged
-  /// or of another network or another set of trained parameters.
+  /// Continues exactly where `save` was called. Throws WeightsError, the state unchanged, when the file is
+  /// damaged or of another network or another set of trained parameters.
   void load(const std::filesystem::path& file);
 
   /// Writes the averaged weights for use, float16. Atomic. Throws OutputError.
   void export_average(const std::filesystem::path& file) const;
 
   Vmos& network() { return network_; }
-  int64_t step = 0;          // updates made
-  int64_t clips = 0;         // clips seen
-  double minutes = 0;        // spent on training, without validation
+  int64_t step = 0;    // updates made
+  int64_t clips = 0;   // clips seen
+  double minutes = 0;  // spent on training, without validation
 
  private:
   struct Parameter {

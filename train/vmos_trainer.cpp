@@ -50,9 +50,10 @@ class Means {
 
   TrainingRecord take(const TrainingState& state, double learning_rate) {
     const double n = static_cast<double>(std::max<int64_t>(steps_, 1));
-    TrainingRecord record{state.step, state.minutes,  state.clips,   loss_ / n,
-                          auxiliary_ / n, with_iou_ > 0 ? iou_ / static_cast<double>(with_iou_) : -1,
-                          norm_ / n,      learning_rate, std::nullopt};
+    TrainingRecord record{
+        state.step, state.minutes,  state.clips,
+        loss_ / n,  auxiliary_ / n, with_iou_ > 0 ? iou_ / static_cast<double>(with_iou_) : -1,
+        norm_ / n,  learning_rate,  std::nullopt};
     *this = {};
     return record;
   }
@@ -118,7 +119,8 @@ class Trainer {
     const double progress_now = progress();
     const TrainingPhase phase = TrainingPhase::at(config_.train, state_.step, progress_now);
     learning_rate_ = learning_rate_at(config_.train, state_.step, progress_now);
-    Random random(static_cast<uint64_t>(config_.train.seed) ^ kStepSeed, static_cast<uint64_t>(batch_number()));
+    Random random(static_cast<uint64_t>(config_.train.seed) ^ kStepSeed,
+                  static_cast<uint64_t>(batch_number()));
     const ClipBatch batch = make_batch(loader_->next(), config_.tracker.objects_per_engine, random);
     const ClipLoss loss = run_clips(state_.network(), batch, config_.tracker, config_.train, phase, random);
     const double norm = state_.update(loss.total, learning_rate_);
@@ -127,8 +129,9 @@ class Trainer {
       means_.add(loss, norm);
       failures_ = 0;
     } else if (++failures_ >= kMostFailures) {
-      throw Error(ExitCode::kInternal, "training: the gradients were not finite " + std::to_string(kMostFailures) +
-                                           " times in a row, at step " + std::to_string(state_.step));
+      throw Error(ExitCode::kInternal, "training: the gradients were not finite " +
+                                           std::to_string(kMostFailures) + " times in a row, at step " +
+                                           std::to_string(state_.step));
     }
     const std::chrono::duration<double, std::ratio<60>> spent = std::chrono::steady_clock::now() - start;
     state_.minutes += spent.count();

@@ -53,7 +53,9 @@ TEST(ParseInteger, KeepsToItsRange) {
 
 TEST(Nearest, FindsTypingErrorsOnly) {
   const Texts words = {"--mask", "--masks", "--events", "--output"};
-  EXPECT_EQ(nearest("--maks", words), "--mask");
+  EXPECT_EQ(nearest("--msak", words), "--mask");
+  EXPECT_EQ(nearest("--out", words), "--output");
+  EXPECT_EQ(nearest("--o", words), "");
   EXPECT_EQ(nearest("--event", words), "--events");
   EXPECT_EQ(nearest("--ouptut", words), "--output");
   EXPECT_EQ(nearest("--colour", words), "");
@@ -102,7 +104,7 @@ TEST(TrackArguments, StandardInputIsAnInput) {
 TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({}), "INPUT: expected, found none; see --help");
   EXPECT_EQ(track_error({"a", "b", "-o", "o", "--mask", "m"}), "'b': unexpected argument; see --help");
-  EXPECT_EQ(track_error({"a", "--maks", "m"}), "--maks: unknown option; did you mean --mask?");
+  EXPECT_EQ(track_error({"a", "--msak", "m"}), "--msak: unknown option; did you mean --mask?");
   EXPECT_EQ(track_error({"a", "--frobnicate"}), "--frobnicate: unknown option; see --help");
   EXPECT_EQ(track_error({"a", "--dev", "cpu"}), "--dev: unknown option; did you mean --device?");
   EXPECT_EQ(track_error({"a", "-x"}), "-x: unknown option; see --help");

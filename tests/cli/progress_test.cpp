@@ -15,7 +15,7 @@ TEST(FormatDuration, ShowsHoursOnlyWhenThereAreSome) {
 }
 
 TEST(ProgressLine, ShowsShareSpeedAndTimeLeft) {
-  EXPECT_EQ(progress_line(50, 200, 5.0, 79),
+  EXPECT_EQ(progress_line(50, 200, 5.0, 100),
             "[##########..............................]  25%  50/200  10.0 frames/s  0:15 left");
   EXPECT_EQ(progress_line(200, 200, 20.0, 40), "100%  200/200  10.0 frames/s  0:00 left");
 }

@@ -259,7 +259,7 @@ TEST_F(TrackProgram, TracksADamagedVideoUpToTheDamage) {
 }
 
 TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
-  write_video("in.mp4", 3000);
+  write_video("in.mp4", 1500);
   for (const int signal : {SIGINT, SIGTERM}) {
     Texts args = track_to_all("in.mp4");
     args.push_back("--overwrite");
@@ -271,7 +271,7 @@ TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
     EXPECT_EQ(finished.exit_code, code(ExitCode::kInterrupted)) << finished.err;
     const auto num_events = static_cast<int64_t>(read_events(read_text(at("events.ndjson"))).size());
     EXPECT_GE(num_events, 10);
-    EXPECT_LT(num_events, 3000);
+    EXPECT_LT(num_events, 1500);
     EXPECT_EQ(count_frames(at("out.mp4")), num_events);
     EXPECT_EQ(count_files(at("masks")), static_cast<size_t>(num_events));
     EXPECT_NE(finished.err.find("interrupted after " + std::to_string(num_events) + " frames"),
@@ -281,7 +281,7 @@ TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
 }
 
 TEST_F(TrackProgram, AKilledRunLeavesAPlayableVideo) {
-  write_video("in.mp4", 3000);
+  write_video("in.mp4", 1500);
   Program program(track_to_all("in.mp4"));
   ASSERT_TRUE(wait_for_events("events.part.ndjson", 400));
   program.send(SIGKILL);

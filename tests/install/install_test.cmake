@@ -1,5 +1,5 @@
 # cmake -D BUILD=DIR -D LIBTORCH_ROOT=DIR -D CXX=COMPILER -P install_test.cmake
-set(work ${BUILD}/tests/install)
+set(work ${BUILD}/tests/install_test)
 file(REMOVE_RECURSE ${work})
 
 # run(WHAT command...): ends the test with the command's output when it fails; leaves what it printed in `printed`.

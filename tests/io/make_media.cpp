@@ -74,12 +74,13 @@ AVStream* add_stream(AVFormatContext& format, const AVCodecContext& codec) {
 
 void add_display_matrix(AVStream& stream, const std::array<int32_t, 9>& matrix) {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-  AVPacketSideData* data = av_packet_side_data_new(&stream.codecpar->coded_side_data,
-                                                   &stream.codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX,
-                                                   sizeof(matrix), 0);
+  AVPacketSideData* data =
+      av_packet_side_data_new(&stream.codecpar->coded_side_data, &stream.codecpar->nb_coded_side_data,
+                              AV_PKT_DATA_DISPLAYMATRIX, sizeof(matrix), 0);
   std::memcpy(data->data, matrix.data(), sizeof(matrix));
 #else
-  std::memcpy(av_stream_new_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, sizeof(matrix)), matrix.data(), sizeof(matrix));
+  std::memcpy(av_stream_new_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, sizeof(matrix)), matrix.data(),
+              sizeof(matrix));
 #endif
 }
 
@@ -108,6 +109,7 @@ class Maker {
     AVFormatContext* raw = nullptr;
     check(avformat_alloc_output_context2(&raw, nullptr, nullptr, file.c_str()), file.string());
     format_.reset(raw);
+    raw->flags |= AVFMT_FLAG_BITEXACT;  // no random numbers in the file: damage hits the same bytes each time
     video_ = open_video_encoder(options, *format_->oformat);
     video_stream_ = add_stream(*format_, *video_);
     video_stream_->sample_aspect_ratio = options.sample_aspect;
@@ -132,7 +134,8 @@ class Maker {
       write_picture(i, pts);
     }
     encode(*video_, nullptr, *video_stream_);
-    const double end = (options_.pts.empty() ? options_.num_frames : options_.pts.back() + 1) * seconds_a_tick;
+    const double end =
+        (options_.pts.empty() ? options_.num_frames : options_.pts.back() + 1) * seconds_a_tick;
     write_audio(options_.audio_seconds > 0 ? options_.audio_seconds : end);
     if (audio_) encode(*audio_, nullptr, *audio_stream_);
     check(av_write_trailer(format_.get()), "trailer");
@@ -167,12 +170,14 @@ class Maker {
       check(av_frame_get_buffer(frame.get(), 0), "sound");
       for (int i = 0; i < frame_size; ++i) {
         const double time = start + static_cast<double>(num_samples_ + i) / audio_->sample_rate;
-        const bool is_tone = time >= options_.tone_at && time < options_.tone_at + 0.1 && options_.tone_at >= 0;
+        const bool is_tone =
+            time >= options_.tone_at && time < options_.tone_at + 0.1 && options_.tone_at >= 0;
         const double value = is_tone ? 0.5 * std::sin(2 * std::numbers::pi * 1000 * time) : 0;
         if (audio_->sample_fmt == AV_SAMPLE_FMT_S16) {
           reinterpret_cast<int16_t*>(frame->data[0])[i] = static_cast<int16_t>(std::lround(value * 32767));
         } else {
-          reinterpret_cast<float*>(frame->data[0])[i] = static_cast<float>(value);  // FLT and FLTP of one channel
+          reinterpret_cast<float*>(frame->data[0])[i] =
+              static_cast<float>(value);  // FLT and FLTP of one channel
         }
       }
       frame->pts = num_samples_ + std::llround(start * audio_->sample_rate);
@@ -218,8 +223,8 @@ void make_sound(const fs::path& file) {
   put(36 + kBytes, 4);
   bytes += "WAVEfmt ";
   put(16, 4);
-  put(1, 2);          // PCM
-  put(1, 2);          // channels
+  put(1, 2);  // PCM
+  put(1, 2);  // channels
   put(kRate, 4);
   put(2 * kRate, 4);  // bytes a second
   put(2, 2);
@@ -285,7 +290,9 @@ Colour rgb_of(std::array<int, 3> samples, AVColorSpace matrix, bool is_full_rang
 void make_picture(const fs::path& file, AVPixelFormat format, int width, int height,
                   const std::function<void(AVFrame&)>& paint) {
   const std::string extension = file.extension().string();
-  const std::string encoder = extension == ".jpg" ? "mjpeg" : extension == ".tif" ? "tiff" : extension.substr(1);
+  const std::string encoder = extension == ".jpg"   ? "mjpeg"
+                              : extension == ".tif" ? "tiff"
+                                                    : extension.substr(1);
   AvCodecPtr codec = new_encoder(encoder, *av_guess_format("image2", nullptr, nullptr));
   codec->width = width;
   codec->height = height;

@@ -35,9 +35,9 @@ struct MediaOptions {
   std::string muxer_options = {};  // "key=value:key=value"
 
   std::string audio_codec = {};  // empty: no sound
-  double audio_seconds = 0;    // 0: as long as the video
-  double audio_start = 0;      // time of its first sample
-  double tone_at = -1;         // a tone of a tenth of a second starts then; silence else
+  double audio_seconds = 0;      // 0: as long as the video
+  double audio_start = 0;        // time of its first sample
+  double tone_at = -1;           // a tone of a tenth of a second starts then; silence else
 
   /// Paints frame `index`; planes hold what av_frame_get_buffer gives. Default: paint_index.
   std::function<void(AVFrame&, int)> paint = {};
@@ -60,7 +60,8 @@ std::function<void(AVFrame&, int)> paint_samples(std::array<int, 3> samples);
 /// RGB of Y, Cb, Cr samples after ITU-R BT.601, 709 and 2020, in double precision. bits: 8, 10, 12.
 Colour rgb_of(std::array<int, 3> samples, AVColorSpace matrix, bool is_full_range, int bits = 8);
 
-/// Writes a picture of the kind the extension names (png bmp tif jpg). Fills every byte of the planes from `pixels`.
+/// Writes a picture of the kind the extension names (png bmp tif jpg). Fills every byte of the planes from
+/// `pixels`.
 void make_picture(const std::filesystem::path& file, AVPixelFormat format, int width, int height,
                   const std::function<void(AVFrame&)>& paint);
 

@@ -22,11 +22,14 @@ GoldenFolder::GoldenFolder(const std::filesystem::path& folder) : folder_(folder
 
 at::Tensor GoldenFolder::load(const std::string& name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) throw std::runtime_error(folder_.string() + ": the manifest has no tensor " + name);
+  if (found == entries_.end())
+    throw std::runtime_error(folder_.string() + ": the manifest has no tensor " + name);
   return testing::load_npy(folder_ / found->second.value("file", name + ".npy"));
 }
 
-double GoldenFolder::atol(const std::string& name) const { return entries_.at(name).at("atol").get<double>(); }
+double GoldenFolder::atol(const std::string& name) const {
+  return entries_.at(name).at("atol").get<double>();
+}
 
 std::vector<std::string> GoldenFolder::names(const std::string& prefix) const {
   std::vector<std::string> found;
@@ -44,7 +47,8 @@ void GoldenFolder::compare(Report& report, const std::string& name, const at::Te
 
 void GoldenFolder::check_all_compared(Report& report) const {
   for (const auto& [name, entry] : entries_) {
-    if (entry.contains("atol") && !compared_.contains(name)) report.check(false, name, "compared with nothing");
+    if (entry.contains("atol") && !compared_.contains(name))
+      report.check(false, name, "compared with nothing");
   }
 }
 

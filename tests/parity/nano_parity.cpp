@@ -20,7 +20,8 @@ std::string two_digits(int64_t t) { return (t < 10 ? "0" : "") + std::to_string(
 TrackerConfig tracker_config(const json& model) {
   TrackerConfig config;
   config.encoder.type = model.at("encoder").at("type");
-  const json &at_16 = model.at("blocks_16x"), &at_8 = model.at("block_8x"), &preprocess = model.at("preprocessing");
+  const json &at_16 = model.at("blocks_16x"), &at_8 = model.at("block_8x"),
+             &preprocess = model.at("preprocessing");
   config.propagation_16x = {at_16.at("count"), at_16.at("width"), at_16.at("key_width")};
   config.propagation_8x = {at_8.at("count"), at_8.at("width"), at_8.at("key_width")};
   config.local_radius = at_16.at("local_radius");
@@ -33,8 +34,8 @@ TrackerConfig tracker_config(const json& model) {
   return config;
 }
 
-void check_clip(GoldenFolder& golden, const std::string& name, const json& clip, Vmos& network, TrackerConfig config,
-                Report& report) {
+void check_clip(GoldenFolder& golden, const std::string& name, const json& clip, Vmos& network,
+                TrackerConfig config, Report& report) {
   config.preprocess.short_edge = clip.at("short_edge");
   const json& memory = clip.at("memory");
   config.memory = {memory.at("long_term_memory_gap"), memory.at("long_term_memory_frames"),
@@ -42,8 +43,8 @@ void check_clip(GoldenFolder& golden, const std::string& name, const json& clip,
   const at::Tensor frames = golden.load(name + ".frames_rgb"), labels = golden.load(name + ".labels");
   const at::Tensor mask = golden.load(name + ".mask0");
   const GridSize size{clip.at("network_size").at(0), clip.at("network_size").at(1)};
-  report.check(network_size({frames.size(1), frames.size(2)}, config.preprocess) == size, name + " network size",
-               "differs");
+  report.check(network_size({frames.size(1), frames.size(2)}, config.preprocess) == size,
+               name + " network size", "differs");
   const at::Tensor tensor = normalize(resize_bicubic(frames[0].contiguous(), size), config.preprocess);
   golden.compare(report, name + ".tensor.t00", tensor);
   const Features features = network->encode(tensor);

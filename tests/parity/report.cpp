@@ -12,7 +12,8 @@ void Report::check(bool passed, const std::string& name, const std::string& deta
   if (!passed) std::printf("FAILED %s: %s\n", name.c_str(), detail.c_str());
 }
 
-void Report::compare(const std::string& name, const at::Tensor& actual, const at::Tensor& expected, double atol) {
+void Report::compare(const std::string& name, const at::Tensor& actual, const at::Tensor& expected,
+                     double atol) {
   std::ostringstream detail;
   if (!actual.defined()) return check(false, name, "the network gives no such tensor");
   if (actual.numel() != expected.numel()) {
@@ -20,7 +21,10 @@ void Report::compare(const std::string& name, const at::Tensor& actual, const at
     return check(false, name, detail.str());
   }
   const double difference =
-      (actual.detach().to(at::kDouble).reshape(expected.sizes()) - expected.to(at::kDouble)).abs().max().item<double>();
+      (actual.detach().to(at::kDouble).reshape(expected.sizes()) - expected.to(at::kDouble))
+          .abs()
+          .max()
+          .item<double>();
   detail << "largest difference " << difference << ", allowed " << atol;
   check(difference <= atol, name, detail.str());  // a difference that is not a number fails
 }

@@ -13,7 +13,8 @@ class Report {
   /// |actual - expected| <= atol everywhere, shapes equal (or equal after layout changes the caller made).
   void compare(const std::string& name, const at::Tensor& actual, const at::Tensor& expected, double atol);
   /// At most `allowed` pixels differ.
-  void compare_labels(const std::string& name, const at::Tensor& actual, const at::Tensor& expected, int64_t allowed);
+  void compare_labels(const std::string& name, const at::Tensor& actual, const at::Tensor& expected,
+                      int64_t allowed);
   /// Prints "N passed, M failed"; the exit status.
   int finish() const;
 

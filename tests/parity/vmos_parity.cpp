@@ -67,7 +67,15 @@ void check_dcn(GoldenFolder& golden, Report& report) {
     const std::string name = entry.at("name");
     const int64_t kernel = entry.at("kernel"), stride = entry.at("stride"), pad = entry.at("pad"),
                   dilation = entry.at("dilation");
-    const Dcnv3Options options{kernel, kernel, stride, stride, pad, pad, dilation, dilation, entry.at("group"),
+    const Dcnv3Options options{kernel,
+                               kernel,
+                               stride,
+                               stride,
+                               pad,
+                               pad,
+                               dilation,
+                               dilation,
+                               entry.at("group"),
                                entry.at("offset_scale")};
     at::Tensor input = golden.load(name + ".input"), offset = golden.load(name + ".offset"),
                mask = golden.load(name + ".mask");
@@ -106,7 +114,8 @@ void check_preprocessing(GoldenFolder& golden, const PreprocessConfig& config, R
   for (const json& row : section.at("size_table")) {
     const GridSize in = size_from(row.at("in_hw"));
     const std::string name = "size " + std::to_string(in.height) + "x" + std::to_string(in.width);
-    report.check(network_size(in, config) == size_from(row.at("demo_and_vots_min480_long1040")), name, "differs");
+    report.check(network_size(in, config) == size_from(row.at("demo_and_vots_min480_long1040")), name,
+                 "differs");
     report.check(network_size(in, plain) == size_from(row.at("plain_long1040")), name + " plain", "differs");
   }
   for (const json& entry : section.at("cases")) {
@@ -130,7 +139,8 @@ void check_preprocessing(GoldenFolder& golden, const PreprocessConfig& config, R
     window(name + ".resized_rgb", 0, 0);
     window(name + ".resized_crop_rgb", origin.height, origin.width);
     window(name + ".resized_corner_rgb", -1, -1);
-    // The resize may differ by 1 from one OpenCV to the next, the normalisation may not: it gets the golden pixels.
+    // The resize may differ by 1 from one OpenCV to the next, the normalisation may not: it gets the golden
+    // pixels.
     if (golden.has(name + ".tensor_crop")) {
       const at::Tensor expected = golden.load(name + ".tensor_crop");
       const at::Tensor tensor = normalize(golden.load(name + ".resized_crop_rgb"), config)[0];
@@ -190,7 +200,8 @@ void check_steps(GoldenFolder& golden, Vmos& network, const PreprocessConfig& pr
   const std::vector<at::Tensor> logits = {step.logits.narrow(1, 0, 1 + num_objects)};
   const GridSize size{frames.size(1), frames.size(2)};
   golden.compare(report, "step.f1.logits_fullres", merge_logits(logits, size, network->objects_per_engine()));
-  // The golden entry was made from the reference's own labels of frame 1: those of any sequence on these frames.
+  // The golden entry was made from the reference's own labels of frame 1: those of any sequence on these
+  // frames.
   at::Tensor labels = decode_labels(logits, size, network->objects_per_engine()).slots;
   for (const json& sequence : golden.manifest().value("sequences", json::array())) {
     const std::string name = sequence.at("name");
@@ -199,7 +210,8 @@ void check_steps(GoldenFolder& golden, Vmos& network, const PreprocessConfig& pr
       break;
     }
   }
-  compare_memory(golden, "step.f1.", network->memorize(step.states, network->embed_identity_labels(labels)), report);
+  compare_memory(golden, "step.f1.", network->memorize(step.states, network->embed_identity_labels(labels)),
+                 report);
 }
 
 // One sequence at network size, with the golden labels fed back (is_forced) or freely.
@@ -207,14 +219,17 @@ void check_sequence(GoldenFolder& golden, const json& sequence, Vmos& network, c
                     bool is_forced, Report& report) {
   const std::string name = sequence.at("name");
   const std::string source = golden.has(name + ".frames_rgb") ? name : "seq";
-  const at::Tensor frames = golden.load(source + ".frames_rgb"), golden_labels = golden.load(name + ".labels");
+  const at::Tensor frames = golden.load(source + ".frames_rgb"),
+                   golden_labels = golden.load(name + ".labels");
   const at::Tensor mask = golden.load(source + ".mask0");
   const GridSize size{frames.size(1), frames.size(2)};
   MemoryConfig memory = config.memory;
   memory.interval_frames = sequence.at("long_term_mem_gap");
   memory.short_term_delay_frames = sequence.at("short_term_mem_skip");
   EngineGroup engines(network, memory);
-  const auto encode = [&](int64_t t) { return network->encode(normalize(frames[t].contiguous(), config.preprocess)); };
+  const auto encode = [&](int64_t t) {
+    return network->encode(normalize(frames[t].contiguous(), config.preprocess));
+  };
   engines.add_reference(encode(0), mask, mask.max().item<int64_t>());
   const json& stats = sequence.at("stats");
   for (int64_t t = 1; t < sequence.at("frames").get<int64_t>(); ++t) {
@@ -226,7 +241,8 @@ void check_sequence(GoldenFolder& golden, const json& sequence, Vmos& network, c
         golden.compare(report, name + ".logits4x.t" + two_digits(t) + ".e" + std::to_string(e), logits[e]);
       }
       const std::string merged = name + ".merged_logits_full.t" + two_digits(t);
-      if (golden.has(merged)) golden.compare(report, merged, merge_logits(logits, size, network->objects_per_engine()));
+      if (golden.has(merged))
+        golden.compare(report, merged, merge_logits(logits, size, network->objects_per_engine()));
     }
     at::Tensor labels = decode_labels(logits, size, network->objects_per_engine()).slots;
     const at::Tensor expected = golden_labels[t].contiguous();
@@ -246,14 +262,15 @@ void check_sequence(GoldenFolder& golden, const json& sequence, Vmos& network, c
     }
     std::vector<int64_t> long_frames;
     for (const Engine& engine : engines.engines()) long_frames.push_back(engine.num_long_term_frames());
-    report.check(long_frames == stat.at("long_mem_frames").get<std::vector<int64_t>>(), frame + " long-term frames",
-                 "counts differ");
+    report.check(long_frames == stat.at("long_mem_frames").get<std::vector<int64_t>>(),
+                 frame + " long-term frames", "counts differ");
   }
 }
 
-// The whole way from a small source picture for a frame whose only memory is the reference frame. The logits are sensitive
-// to single pixels of the resize, and which way a tie rounds is the CPU's affair, so the ties around the largest
-// difference are tried both ways until the golden logits are met; no other pixel is touched.
+// The whole way from a small source picture for a frame whose only memory is the reference frame. The logits
+// are sensitive to single pixels of the resize, and which way a tie rounds is the CPU's affair, so the ties
+// around the largest difference are tried both ways until the golden logits are met; no other pixel is
+// touched.
 class TieSearch {
  public:
   TieSearch(Vmos& network, const TrackerConfig& config, const at::Tensor& reference, const at::Tensor& mask,
@@ -301,13 +318,15 @@ class TieSearch {
   double largest(const at::Tensor& logits) const { return (logits - golden_).abs().max().item<double>(); }
 
   void flip(size_t image, const Tie& tie) {
-    uint8_t& value = images_[image].mutable_data_ptr<uint8_t>()[(tie.y * size_.width + tie.x) * 3 + tie.channel];
+    uint8_t& value =
+        images_[image].mutable_data_ptr<uint8_t>()[(tie.y * size_.width + tie.x) * 3 + tie.channel];
     value = static_cast<uint8_t>(2 * tie.low + 1 - value);
   }
 
   at::Tensor compute() {
     Engine engine(network_, config_.memory);
-    engine.add_reference(network_->encode(normalize(images_[0], config_.preprocess)), slots_, golden_.size(0) - 1);
+    engine.add_reference(network_->encode(normalize(images_[0], config_.preprocess)), slots_,
+                         golden_.size(0) - 1);
     return engine.propagate(network_->encode(normalize(images_[1], config_.preprocess)))[0];
   }
 
@@ -337,7 +356,8 @@ void check_pipeline(GoldenFolder& golden, Vmos& network, TrackerConfig config, R
     const bool sees_reference_only =
         t <= config.memory.short_term_delay_frames && t <= config.memory.interval_frames;
     report.check(sees_reference_only, name + " memory", "expected a frame that sees the reference only");
-    TieSearch search(network, config, frames[0].contiguous(), mask, frames[t].contiguous(), golden.load(name));
+    TieSearch search(network, config, frames[0].contiguous(), mask, frames[t].contiguous(),
+                     golden.load(name));
     golden.compare(report, name, search.run(golden.atol(name)));
   }
 }

@@ -6,7 +6,8 @@
 
 namespace hqtrack::parity {
 
-/// Runs every case of a folder laid out as golden/vmos: the published network with weights by the folder's rule.
+/// Runs every case of a folder laid out as golden/vmos: the published network with weights by the folder's
+/// rule.
 void check_vmos(const std::filesystem::path& folder, Report& report);
 
 /// Runs every case of a folder laid out as models/nano_seed: config.json, weights, golden/.

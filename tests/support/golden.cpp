@@ -32,13 +32,15 @@ TemporaryFolder::~TemporaryFolder() {
     return ::testing::AssertionFailure() << "shape " << actual.sizes() << ", expected " << expected.sizes();
   }
   if (expected.numel() == 0) return ::testing::AssertionSuccess();
-  const at::Tensor a = actual.detach().to(at::kCPU, at::kDouble), b = expected.detach().to(at::kCPU, at::kDouble);
+  const at::Tensor a = actual.detach().to(at::kCPU, at::kDouble),
+                   b = expected.detach().to(at::kCPU, at::kDouble);
   const at::Tensor difference = (a - b).abs();
   const at::Tensor excess = difference - (b.abs() * rtol + atol);
   if (excess.max().item<double>() <= 0) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "largest difference " << difference.max().item<double>() << ", "
-                                       << (excess > 0).sum().item<int64_t>() << " of " << b.numel()
-                                       << " values out of tolerance (rtol " << rtol << ", atol " << atol << ")";
+  return ::testing::AssertionFailure()
+         << "largest difference " << difference.max().item<double>() << ", "
+         << (excess > 0).sum().item<int64_t>() << " of " << b.numel() << " values out of tolerance (rtol "
+         << rtol << ", atol " << atol << ")";
 }
 
 }  // namespace hqtrack::testing

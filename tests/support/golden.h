@@ -11,8 +11,8 @@ namespace hqtrack::testing {
 /// Root of the repository: tests read configs/, models/ and tests/data/ below it.
 std::filesystem::path repository_root();
 
-/// The reference material that is not part of the repository (environment HQTRACK_SHARED, else ../shared beside
-/// the repository); empty when it is not there. Tests that need it skip and say so.
+/// The reference material that is not part of the repository (environment HQTRACK_SHARED, else ../shared
+/// beside the repository); empty when it is not there. Tests that need it skip and say so.
 std::filesystem::path shared_root();
 
 /// Fresh empty folder, removed with the object.
@@ -26,8 +26,10 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Largest absolute difference; fails with the numbers when shapes differ or it exceeds atol + rtol * |expected|.
-::testing::AssertionResult tensors_close(const at::Tensor& actual, const at::Tensor& expected, double rtol, double atol);
+/// Largest absolute difference; fails with the numbers when shapes differ or it exceeds atol + rtol *
+/// |expected|.
+::testing::AssertionResult tensors_close(const at::Tensor& actual, const at::Tensor& expected, double rtol,
+                                         double atol);
 
 }  // namespace hqtrack::testing
 

@@ -11,8 +11,8 @@ namespace hqtrack::testing {
 /// FNV-1a, 64 bit.
 uint64_t fnv1a64(const void* data, size_t size);
 
-/// The tensor that the golden files' weight rule gives to a name and shape: SplitMix64 of the name's hash, scaled by the
-/// kind of tensor (norm weight, bias, matrix).
+/// The tensor that the golden files' weight rule gives to a name and shape: SplitMix64 of the name's hash,
+/// scaled by the kind of tensor (norm weight, bias, matrix).
 at::Tensor vmos_rule_weight(const std::string& salt, const std::string& name, at::IntArrayRef shape);
 
 /// Fills every parameter of the network by the rule.

@@ -18,13 +18,15 @@ Operands random_operands(int64_t batch, int64_t queries, int64_t keys, int64_t k
                          int64_t window, at::ScalarType type) {
   at::manual_seed(7);
   const auto options = at::TensorOptions().dtype(type);
-  return {at::randn({batch, queries, key_width}, options) * 2, at::randn({batch, keys, key_width}, options) * 2,
-          at::randn({batch, keys, value_width}, options), at::randn({batch, queries, window}, options)};
+  return {at::randn({batch, queries, key_width}, options) * 2,
+          at::randn({batch, keys, key_width}, options) * 2, at::randn({batch, keys, value_width}, options),
+          at::randn({batch, queries, window}, options)};
 }
 
 // The formula with the whole score matrix.
 at::Tensor plain_attention(const Operands& o) {
-  return at::bmm(at::softmax(at::bmm(o.q, o.k.transpose(1, 2)) / std::sqrt(static_cast<double>(o.q.size(2))), -1), o.v);
+  return at::bmm(
+      at::softmax(at::bmm(o.q, o.k.transpose(1, 2)) / std::sqrt(static_cast<double>(o.q.size(2))), -1), o.v);
 }
 
 // The formula cell by cell.
@@ -40,7 +42,8 @@ at::Tensor plain_local_attention(const Operands& o, GridSize grid, int64_t radiu
           for (int64_t dx = -radius; dx <= radius; ++dx) {
             if (y + dy < 0 || y + dy >= grid.height || x + dx < 0 || x + dx >= grid.width) continue;
             const int64_t other = (y + dy) * grid.width + x + dx;
-            scores.push_back(at::dot(o.q[b][cell], o.k[b][other]) / std::sqrt(static_cast<double>(o.q.size(2))) +
+            scores.push_back(at::dot(o.q[b][cell], o.k[b][other]) /
+                                 std::sqrt(static_cast<double>(o.q.size(2))) +
                              o.relative[b][cell][(dy + radius) * side + dx + radius]);
             values.push_back(o.v[b][other]);
           }
@@ -60,7 +63,8 @@ TEST(Attention, EqualsThePlainFormulaOverOddSizes) {
   for (const Shape& s : {Shape{1, 1, 1, 4, 8}, Shape{1, 99, 297, 16, 24}, Shape{2, 129, 513, 5, 7},
                          Shape{1, 130, 1100, 48, 192}, Shape{3, 128, 512, 8, 1}}) {
     const Operands o = random_operands(s.batch, s.queries, s.keys, s.key_width, s.value_width, 1, at::kFloat);
-    EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v), plain_attention(o), 1e-5, 2e-5) << s.queries << " x " << s.keys;
+    EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v), plain_attention(o), 1e-5, 2e-5)
+        << s.queries << " x " << s.keys;
   }
 }
 
@@ -99,7 +103,8 @@ TEST(Attention, RejectsOperandsThatDoNotFit) {
 }
 
 TEST(LocalAttention, EqualsThePlainFormulaOverOddGrids) {
-  for (const GridSize grid : {GridSize{1, 1}, GridSize{3, 5}, GridSize{9, 11}, GridSize{5, 33}, GridSize{20, 17}}) {
+  for (const GridSize grid :
+       {GridSize{1, 1}, GridSize{3, 5}, GridSize{9, 11}, GridSize{5, 33}, GridSize{20, 17}}) {
     for (const int64_t radius : {1, 3, 7}) {
       const int64_t window = (2 * radius + 1) * (2 * radius + 1);
       const Operands o = random_operands(2, grid.area(), grid.area(), 6, 5, window, at::kFloat);

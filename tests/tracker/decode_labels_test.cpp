@@ -16,7 +16,8 @@ void expect_decoded(const std::vector<at::Tensor>& logits, GridSize size, int64_
   EXPECT_EQ(different.sum().item<int64_t>(), 0) << size.height << " x " << size.width;
   for (int64_t slot = 1; slot < probability.size(0); ++slot) {
     const at::Tensor own = decoded.slots == slot;
-    const double expected = own.any().item<bool>() ? probability[slot].masked_select(own).mean().item<double>() : 0.0;
+    const double expected =
+        own.any().item<bool>() ? probability[slot].masked_select(own).mean().item<double>() : 0.0;
     EXPECT_NEAR(decoded.mean_score[slot], expected, 1e-5) << "slot " << slot;
   }
 }

@@ -24,12 +24,14 @@ std::multiset<double> frames_in(const MemoryBank& bank) {
 TEST(MemoryBank, KeepsWhatTheReferencesListKeeps) {
   for (const int64_t capacity : {2, 3, 6}) {
     MemoryBank bank(capacity);
-    std::deque<double> list;  // newest first: full => the frame before the last goes, then the new one comes in front
+    std::deque<double>
+        list;  // newest first: full => the frame before the last goes, then the new one comes in front
     for (int i = 0; i < 20; ++i) {
       if (static_cast<int64_t>(list.size()) >= capacity) list.erase(list.begin() + capacity - 2);
       list.push_front(i);
       bank.push(frame_of(i), /*is_reference=*/i % 7 == 0);
-      EXPECT_EQ(frames_in(bank), std::multiset<double>(list.begin(), list.end())) << capacity << ", frame " << i;
+      EXPECT_EQ(frames_in(bank), std::multiset<double>(list.begin(), list.end()))
+          << capacity << ", frame " << i;
     }
   }
 }

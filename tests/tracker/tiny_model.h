@@ -37,7 +37,9 @@ inline at::Tensor moving_discs(int64_t t, int64_t height = 60, int64_t width = 8
   uint8_t* out = image.mutable_data_ptr<uint8_t>();
   for (int64_t y = 0; y < height; ++y) {
     for (int64_t x = 0; x < width; ++x, out += 3) {
-      const auto near = [&](int64_t cx, int64_t cy) { return (x - cx) * (x - cx) + (y - cy) * (y - cy) < 100; };
+      const auto near = [&](int64_t cx, int64_t cy) {
+        return (x - cx) * (x - cx) + (y - cy) * (y - cy) < 100;
+      };
       const bool first = near(20 + t, 20), second = near(60 - t, 40);
       out[0] = first ? 220 : static_cast<uint8_t>(x * 2);
       out[1] = second ? 220 : static_cast<uint8_t>(y * 2);

@@ -43,7 +43,8 @@ TEST(Tracker, ReferenceCompatibilityUsesIdsAsSlots) {
   ASSERT_EQ(scores.size(), 2u);
   EXPECT_EQ(scores[1].id, 3);
   // The slot in the gap is a phantom: with these weights it wins pixels over the frames.
-  const auto reference = track_discs(config, disc_labels(1, 3), 8), right = track_discs(tiny_config(), disc_labels(1, 3), 8);
+  const auto reference = track_discs(config, disc_labels(1, 3), 8),
+             right = track_discs(tiny_config(), disc_labels(1, 3), 8);
   bool has_phantom = false, right_has_phantom = false;
   for (size_t t = 0; t < reference.size(); ++t) {
     has_phantom |= (reference[t] == 2).any().item<bool>();
@@ -65,7 +66,8 @@ TEST(Tracker, StartForgetsEverything) {
   for (int t = 1; t < 6; ++t) tracker.track(moving_discs(t));
   tracker.start(moving_discs(0), disc_labels(1, 2));
   EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 2}));
-  EXPECT_TRUE(at::equal(tracker.track(moving_discs(1)).label_mask, track_discs(tiny_config(), disc_labels(1, 2), 2)[0]));
+  EXPECT_TRUE(at::equal(tracker.track(moving_discs(1)).label_mask,
+                        track_discs(tiny_config(), disc_labels(1, 2), 2)[0]));
 }
 
 TEST(Tracker, AddsObjectsBeyondOneEngine) {

@@ -57,7 +57,8 @@ TEST(Vmos, EveryParameterTakesPartInTraining) {
   const auto image_at = [&](int64_t t) {
     return normalize(resize_bicubic(moving_discs(t), size), config.preprocess);
   };
-  const auto embedding = network->embed_identity(one_hot_map(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
+  const auto embedding =
+      network->embed_identity(one_hot_map(at::randint(0, 4, {size.height, size.width}, at::kByte), 4));
   const auto memory = network->reference(network->encode(image_at(0)), embedding);
   const auto step = network->propagate(network->encode(image_at(1)), memory, memory);
   const auto written = network->memorize(step.states, embedding);
@@ -72,8 +73,10 @@ TEST(Vmos, LabelsCarriedByTheAttentionMapsSumToOne) {
   Vmos network = tiny_network();
   const TrackerConfig config = tiny_config();
   const GridSize size = network_size({60, 80}, config.preprocess);
-  const Features features = network->encode(normalize(resize_bicubic(moving_discs(0), size), config.preprocess));
-  const auto embedding = network->embed_identity(one_hot_map(at::zeros({size.height, size.width}, at::kByte), 4));
+  const Features features =
+      network->encode(normalize(resize_bicubic(moving_discs(0), size), config.preprocess));
+  const auto embedding =
+      network->embed_identity(one_hot_map(at::zeros({size.height, size.width}, at::kByte), 4));
   auto memory = network->reference(features, embedding);
   for (MemoryFrame& frame : memory) frame.labels = at::softmax(at::randn({1, frame.key.size(1), 4}), -1);
   const auto step = network->propagate(features, memory, memory);

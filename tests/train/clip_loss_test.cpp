@@ -1,7 +1,7 @@
 #include "train/clip_loss.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -49,7 +49,8 @@ TEST(ClipBatch, GivesEveryObjectASlotOfItsOwn) {
     EXPECT_LE(*slots.rbegin(), 3);
     EXPECT_TRUE(batch.valid[0][0].item<bool>());
     for (size_t i = 0; i < batch.slots[0].size(); ++i) {
-      EXPECT_TRUE((clip.labels == static_cast<int64_t>(i) + 1).equal(batch.labels.select(1, 0) == batch.slots[0][i]));
+      EXPECT_TRUE(
+          (clip.labels == static_cast<int64_t>(i) + 1).equal(batch.labels.select(1, 0) == batch.slots[0][i]));
       EXPECT_TRUE(batch.valid[0][batch.slots[0][i]].item<bool>());
     }
     silent += batch.valid[0].sum().item<int64_t>() > 1 + clip.num_objects;
@@ -82,7 +83,8 @@ TEST(ClipLoader, KeepsTheOrderWithManyThreads) {
   for (int64_t batch = 5; batch < 12; ++batch) {
     const std::vector<Clip> got = loader.next();
     ASSERT_EQ(got.size(), 3u);
-    for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(got[i].images.equal(clips.clip(batch * 3 + i).images)) << batch;
+    for (int64_t i = 0; i < 3; ++i)
+      EXPECT_TRUE(got[i].images.equal(clips.clip(batch * 3 + i).images)) << batch;
   }
 }
 

@@ -17,7 +17,8 @@ AvFramePtr frame_of(const cv::Mat& picture, AVPixelFormat format) {
   frame->format = format;
   av_frame_get_buffer(frame.get(), 0);
   for (int y = 0; y < picture.rows; ++y) {
-    std::memcpy(frame->data[0] + int64_t{y} * frame->linesize[0], picture.ptr(y), picture.cols * picture.elemSize());
+    std::memcpy(frame->data[0] + int64_t{y} * frame->linesize[0], picture.ptr(y),
+                picture.cols * picture.elemSize());
   }
   return frame;
 }
@@ -29,7 +30,8 @@ cv::Mat drawn_photograph(int width, int height, int number) {
   cv::Mat sum = cv::Mat::zeros(height, width, CV_32FC3);
   for (const int cells : {4, 16, 64}) {
     cv::Mat coarse(cells, cells, CV_32FC3), layer;
-    for (int i = 0; i < 3 * cells * cells; ++i) coarse.ptr<float>()[i] = static_cast<float>(random.uniform(0, 85));
+    for (int i = 0; i < 3 * cells * cells; ++i)
+      coarse.ptr<float>()[i] = static_cast<float>(random.uniform(0, 85));
     cv::resize(coarse, layer, {width, height}, 0, 0, cv::INTER_CUBIC);
     sum += layer;
   }

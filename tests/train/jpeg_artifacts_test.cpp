@@ -21,8 +21,8 @@ TEST(JpegArtifacts, LowerQualityLosesMore) {
   EXPECT_EQ(jpeg_artifacts(picture, 50).size(), picture.size());
 }
 
-// The mean of a block is a wave of its own, 8 times the grey value; at quality 50 the table holds as it is and its
-// steps are 16: two grey levels.
+// The mean of a block is a wave of its own, 8 times the grey value; at quality 50 the table holds as it is
+// and its steps are 16: two grey levels.
 TEST(JpegArtifacts, GreyLevelsComeInStepsOfTwo) {
   for (int grey = 100; grey < 150; ++grey) {
     const cv::Mat picture(16, 16, CV_8UC3, cv::Scalar::all(grey));
@@ -34,7 +34,8 @@ TEST(JpegArtifacts, GreyLevelsComeInStepsOfTwo) {
 
 TEST(JpegArtifacts, BestQualityKeepsGreyPicturesToRounding) {
   cv::Mat picture(32, 32, CV_8UC3);
-  for (int i = 0; i < 32 * 32; ++i) picture.at<cv::Vec3b>(i) = cv::Vec3b::all(static_cast<uint8_t>(i * 37 % 256));
+  for (int i = 0; i < 32 * 32; ++i)
+    picture.at<cv::Vec3b>(i) = cv::Vec3b::all(static_cast<uint8_t>(i * 37 % 256));
   EXPECT_LE(cv::norm(picture, jpeg_artifacts(picture, 100), cv::NORM_INF), 3);
 }
 

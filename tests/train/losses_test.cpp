@@ -32,7 +32,8 @@ Case make_case() {
 
 /// The formula, pixel by pixel, in double.
 double plain_segmentation_loss(const Case& c, double ratio) {
-  const int64_t clips = c.logits.size(0), classes = c.logits.size(1), h = c.logits.size(2), w = c.logits.size(3);
+  const int64_t clips = c.logits.size(0), classes = c.logits.size(1), h = c.logits.size(2),
+                w = c.logits.size(3);
   double entropy_sum = 0, jaccard_sum = 0;
   int64_t entropy_count = 0;
   for (int64_t b = 0; b < clips; ++b) {
@@ -66,14 +67,15 @@ double plain_segmentation_loss(const Case& c, double ratio) {
     }
     jaccard_sum += jaccard / num_valid;
   }
-  return 0.5 * entropy_sum / static_cast<double>(entropy_count) + 0.5 * jaccard_sum / static_cast<double>(clips);
+  return 0.5 * entropy_sum / static_cast<double>(entropy_count) +
+         0.5 * jaccard_sum / static_cast<double>(clips);
 }
 
 TEST(SegmentationLoss, MatchesTheFormula) {
   const Case c = make_case();
   for (const double ratio : {1.0, 0.5, 0.2, 0.001}) {
-    EXPECT_NEAR(segmentation_loss(c.logits, c.labels, c.valid, ratio).item<double>(), plain_segmentation_loss(c, ratio),
-                1e-5)
+    EXPECT_NEAR(segmentation_loss(c.logits, c.labels, c.valid, ratio).item<double>(),
+                plain_segmentation_loss(c, ratio), 1e-5)
         << ratio;
   }
 }
@@ -116,8 +118,10 @@ TEST(LabelShares, AreMeansAroundTheCells) {
     ASSERT_EQ(shares.sizes(), (std::vector<int64_t>{2, rows * columns, 3}));
     for (int64_t y = 0; y < rows; ++y) {
       for (int64_t x = 0; x < columns; ++x) {
-        const int64_t y0 = std::max<int64_t>(0, y * stride - stride / 2), y1 = std::min<int64_t>(33, y * stride + stride / 2 + 1);
-        const int64_t x0 = std::max<int64_t>(0, x * stride - stride / 2), x1 = std::min<int64_t>(49, x * stride + stride / 2 + 1);
+        const int64_t y0 = std::max<int64_t>(0, y * stride - stride / 2),
+                      y1 = std::min<int64_t>(33, y * stride + stride / 2 + 1);
+        const int64_t x0 = std::max<int64_t>(0, x * stride - stride / 2),
+                      x1 = std::min<int64_t>(49, x * stride + stride / 2 + 1);
         const at::Tensor window = one_hot.slice(2, y0, y1).slice(3, x0, x1).mean(at::IntArrayRef{2, 3});
         EXPECT_TENSORS_CLOSE(shares.select(1, y * columns + x), window, 0, 1e-5);
       }
@@ -127,7 +131,8 @@ TEST(LabelShares, AreMeansAroundTheCells) {
 
 TEST(CarriedLabelLoss, MatchesTheFormula) {
   at::manual_seed(2);
-  const at::Tensor carried = at::rand({2, 10, 3}).softmax(-1), shares = at::rand({2, 10, 3}).mul(3).softmax(-1);
+  const at::Tensor carried = at::rand({2, 10, 3}).softmax(-1),
+                   shares = at::rand({2, 10, 3}).mul(3).softmax(-1);
   double sum = 0, weights = 0;
   for (int64_t b = 0; b < 2; ++b) {
     double foreground = 0;
@@ -148,13 +153,13 @@ TEST(CarriedLabelLoss, MatchesTheFormula) {
 
 TEST(MeanObjectIou, CountsObjectsThatAreLargeEnough) {
   at::Tensor truth = at::zeros({2, 10, 10}, at::kLong), found = truth.clone();
-  truth[0].slice(0, 0, 5).fill_(1);        // 50 px, 40 of them found, 10 more beside
+  truth[0].slice(0, 0, 5).fill_(1);  // 50 px, 40 of them found, 10 more beside
   found[0].slice(0, 1, 6).fill_(1);
-  truth[1].slice(0, 0, 3).fill_(2);        // 30 px, all found
+  truth[1].slice(0, 0, 3).fill_(2);  // 30 px, all found
   found[1].slice(0, 0, 3).fill_(2);
-  truth[1][9].slice(0, 0, 4).fill_(3);     // 4 px: too small to count
+  truth[1][9].slice(0, 0, 4).fill_(3);  // 4 px: too small to count
   EXPECT_NEAR(mean_object_iou(found, truth, 5, 20), (40.0 / 60 + 1) / 2, 1e-9);
-  truth[0][5].fill_(255);                  // the pixels found beside it are not known: they cost nothing
+  truth[0][5].fill_(255);  // the pixels found beside it are not known: they cost nothing
   EXPECT_NEAR(mean_object_iou(found, truth, 5, 20), (40.0 / 50 + 1) / 2, 1e-9);
   EXPECT_EQ(mean_object_iou(found, truth, 5, 1000), -1);
 }

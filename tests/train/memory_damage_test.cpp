@@ -47,7 +47,8 @@ TEST(MemoryDamage, CanTakeAnObjectThatIsNotThere) {
 
 TEST(MemoryDamage, RejectsOtherMaps) {
   Random random(1);
-  at::Tensor wrong = at::zeros({2, 8, 8}, at::kByte), type = at::zeros({8, 8}, at::kFloat), fine = two_objects();
+  at::Tensor wrong = at::zeros({2, 8, 8}, at::kByte), type = at::zeros({8, 8}, at::kFloat),
+             fine = two_objects();
   EXPECT_THROW(damage_labels(wrong, {1}, random), c10::Error);
   EXPECT_THROW(damage_labels(type, {1}, random), c10::Error);
   EXPECT_THROW(damage_labels(fine, {}, random), c10::Error);

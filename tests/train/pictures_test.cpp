@@ -21,7 +21,8 @@ using testing::write_bytes;
 bool same(const std::vector<cv::Mat>& a, const std::vector<cv::Mat>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size() || a[i].type() != b[i].type() || cv::norm(a[i], b[i], cv::NORM_INF) != 0) return false;
+    if (a[i].size() != b[i].size() || a[i].type() != b[i].type() || cv::norm(a[i], b[i], cv::NORM_INF) != 0)
+      return false;
   }
   return true;
 }
@@ -137,7 +138,8 @@ TEST(Pictures, DamagedCacheIsMadeAnew) {
     EXPECT_EQ(load_pictures(folder.path()).photographs.size(), 1u) << size << " bytes";
     EXPECT_EQ(testing::read_bytes(cache), whole);
   }
-  for (const size_t at : {size_t{24}, size_t{32}, size_t{40}, size_t{44}, size_t{48}, size_t{52}}) {  // counts, offset, sizes, kind
+  for (const size_t at : {size_t{24}, size_t{32}, size_t{40}, size_t{44}, size_t{48},
+                          size_t{52}}) {  // counts, offset, sizes, kind
     auto lie = whole;
     for (size_t i = 0; i < 4; ++i) lie[at + i] = 0xff;
     write_bytes(cache, lie);
@@ -148,7 +150,8 @@ TEST(Pictures, DamagedCacheIsMadeAnew) {
 TEST(Pictures, SaysWhatIsWrongWithAFolder) {
   const testing::TemporaryFolder folder;
   const std::string path = folder.path().string();
-  EXPECT_EQ(error_of(folder.path()), path + ": expected photographs of at least 200 px, found none in 0 files");
+  EXPECT_EQ(error_of(folder.path()),
+            path + ": expected photographs of at least 200 px, found none in 0 files");
   EXPECT_EQ(error_of(folder.path() / "no"), path + "/no: expected a folder of pictures, found nothing");
   write_bytes(folder.path() / "file", {'x'});
   EXPECT_EQ(error_of(folder.path() / "file"), path + "/file: expected a folder of pictures, found a file");

@@ -18,7 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Grey pictures in which every pixel of an object has the value 100 + 40 * id, and background 20.
-void write_frame(const fs::path& images, const fs::path& masks, int index, int64_t height = 90, int64_t width = 120) {
+void write_frame(const fs::path& images, const fs::path& masks, int index, int64_t height = 90,
+                 int64_t width = 120) {
   char name[16];
   std::snprintf(name, sizeof(name), "%05d", index);
   at::Tensor mask = at::zeros({height, width}, at::kByte);
@@ -33,7 +34,8 @@ void write_frame(const fs::path& images, const fs::path& masks, int index, int64
   write_label_mask(masks / (std::string(name) + ".png"), mask);
 }
 
-void write_sequence(const fs::path& root, const std::string& name, int frames, const std::string& resolution = "480p") {
+void write_sequence(const fs::path& root, const std::string& name, int frames,
+                    const std::string& resolution = "480p") {
   for (int i = 0; i < frames; ++i) {
     write_frame(root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name, i);
   }
@@ -64,8 +66,8 @@ TEST(SequenceClips, ReadsBothLayouts) {
   EXPECT_EQ(SequenceClips(youtube.path(), small_options()).num_sequences(), 1u);
 }
 
-// Background and objects differ in brightness, whatever the colours become: sorting the pixels by the nearest of those
-// levels has to give the labels, but for the outlines.
+// Background and objects differ in brightness, whatever the colours become: sorting the pixels by the nearest
+// of those levels has to give the labels, but for the outlines.
 TEST(SequenceClips, LabelsAgreeWithPixels) {
   const testing::TemporaryFolder folder;
   write_sequence(folder.path(), "one", 8);
@@ -103,15 +105,18 @@ TEST(SequenceClips, KeepsToTheNumberOfObjects) {
   SequenceClipOptions options = small_options();
   options.max_objects = 1;
   const SequenceClips clips(folder.path(), options);
-  for (int64_t number = 0; number < 10; ++number) EXPECT_EQ(clips.clip(number).labels.max().item<int64_t>(), 1);
+  for (int64_t number = 0; number < 10; ++number)
+    EXPECT_EQ(clips.clip(number).labels.max().item<int64_t>(), 1);
 }
 
 TEST(SequenceClips, SaysWhatIsWrong) {
   const testing::TemporaryFolder folder;
   const std::string root = folder.path().string();
-  EXPECT_EQ(error_of(folder.path()), root + ": expected the folders JPEGImages and Annotations, found no JPEGImages");
+  EXPECT_EQ(error_of(folder.path()),
+            root + ": expected the folders JPEGImages and Annotations, found no JPEGImages");
   write_sequence(folder.path(), "short", 2);
-  EXPECT_EQ(error_of(folder.path()), root + ": expected sequences of at least 3 frames with masks, found none");
+  EXPECT_EQ(error_of(folder.path()),
+            root + ": expected sequences of at least 3 frames with masks, found none");
   write_frame(folder.path() / "JPEGImages/480p/short", folder.path() / "Annotations/480p/short", 2, 100, 100);
   EXPECT_NE(error_of(folder.path()).find("found another size"), std::string::npos);
   const fs::path image = folder.path() / "JPEGImages/480p/short/00001.png";

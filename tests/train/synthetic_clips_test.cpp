@@ -26,8 +26,10 @@ bool same(const Clip& a, const Clip& b) {
 }
 
 TEST(SyntheticClips, SameSeedAndNumberGiveTheSameBytes) {
-  const SyntheticClips one(testing::drawn_pictures(), small_options()), two(testing::drawn_pictures(), small_options());
-  for (const int64_t number : {0, 7, 1000000}) EXPECT_TRUE(same(one.clip(number), two.clip(number))) << number;
+  const SyntheticClips one(testing::drawn_pictures(), small_options()),
+      two(testing::drawn_pictures(), small_options());
+  for (const int64_t number : {0, 7, 1000000})
+    EXPECT_TRUE(same(one.clip(number), two.clip(number))) << number;
 }
 
 TEST(SyntheticClips, OrderAndThreadsDoNotMatter) {

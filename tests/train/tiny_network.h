@@ -5,7 +5,8 @@
 
 namespace hqtrack::testing {
 
-/// Settings of a network and a training run small enough for a test: 33 px, two clips a step, all parts in use.
+/// Settings of a network and a training run small enough for a test: 33 px, two clips a step, all parts in
+/// use.
 Config tiny_config();
 
 /// A bright square on noise that moves right, one or two of them; 33 px, `num_frames` frames.

@@ -14,7 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 TrainingRecord record_at(int64_t step) {
-  return {step, 0.5 * static_cast<double>(step), 4 * step, 1.0 / static_cast<double>(step), 0.25, 0.5, 1.5, 1e-3, {}};
+  return {
+      step, 0.5 * static_cast<double>(step), 4 * step, 1.0 / static_cast<double>(step), 0.25, 0.5, 1.5, 1e-3,
+      {}};
 }
 
 TrainingRecord scores_at(int64_t step) {
@@ -60,8 +62,9 @@ TEST(TrainingLog, ContinuesAtTheStepOfTheCheckpoint) {
 TEST(TrainingLog, PassesOverLinesThatAreNoRecords) {
   const testing::TemporaryFolder folder;
   const fs::path file = folder.path() / "log.csv";
-  const std::string text = "step,minutes,clips\n20,10,80,0.05,0.25,0.5,1.5,0.001,,,\n40,20,160,0.0\nx,1,2,3,4,5,6,7,,,\n"
-                           "60,1,2,,,,,,,,\n80,1,2,3,4,5,6,7,,,,9\n";
+  const std::string text =
+      "step,minutes,clips\n20,10,80,0.05,0.25,0.5,1.5,0.001,,,\n40,20,160,0.0\nx,1,2,3,4,5,6,7,,,\n"
+      "60,1,2,,,,,,,,\n80,1,2,3,4,5,6,7,,,,9\n";
   testing::write_bytes(file, {text.begin(), text.end()});
   EXPECT_EQ(read_training_log(file).size(), 1u);
   EXPECT_TRUE(read_training_log(folder.path() / "none.csv").empty());

@@ -72,10 +72,12 @@ TEST(TrainingState, DecaysMatricesOnlyAndLeavesAFrozenBackbone) {
   config.weight_decay = 0.5;
   TrainingState state(tiny_network(), config);
   std::map<std::string, at::Tensor> before;
-  for (const auto& item : state.network()->named_parameters()) before[item.key()] = item.value().detach().clone();
+  for (const auto& item : state.network()->named_parameters())
+    before[item.key()] = item.value().detach().clone();
   at::Tensor nothing;  // zero gradients: only the decay moves parameters
   for (const at::Tensor& parameter : state.network()->parameters()) {
-    if (parameter.requires_grad()) nothing = nothing.defined() ? nothing + 0 * parameter.sum() : 0 * parameter.sum();
+    if (parameter.requires_grad())
+      nothing = nothing.defined() ? nothing + 0 * parameter.sum() : 0 * parameter.sum();
   }
   state.update(nothing, 0.1);
   for (const auto& item : state.network()->named_parameters()) {
@@ -109,7 +111,8 @@ TEST(TrainingState, AveragesTheWeights) {
 TEST(TrainingState, ChangesNothingWhenGradientsAreNotFinite) {
   TrainingState state(tiny_network(), testing::tiny_config().train);
   const at::Tensor before = state.network()->named_parameters()["conv_output2.weight"].detach().clone();
-  const double norm = state.update(sum_of_squares(state.network()) * std::numeric_limits<double>::quiet_NaN(), 0.1);
+  const double norm =
+      state.update(sum_of_squares(state.network()) * std::numeric_limits<double>::quiet_NaN(), 0.1);
   EXPECT_FALSE(std::isfinite(norm));
   EXPECT_EQ(state.step, 0);
   EXPECT_TRUE(state.network()->named_parameters()["conv_output2.weight"].equal(before));
@@ -131,7 +134,8 @@ TEST(TrainingState, RefusesOtherFilesAndStaysAsItWas) {
   EXPECT_NE(load_error(state, bad).find(path), std::string::npos);
 
   TensorFile contents = read_safetensors(good);
-  std::erase_if(contents.tensors, [](const NamedTensor& entry) { return entry.name == "mean/conv_output2.weight"; });
+  std::erase_if(contents.tensors,
+                [](const NamedTensor& entry) { return entry.name == "mean/conv_output2.weight"; });
   write_safetensors(bad, contents);
   EXPECT_EQ(load_error(state, bad),
             path + ": checkpoint of other trained parameters: \"mean/conv_output2.weight\" is missing");

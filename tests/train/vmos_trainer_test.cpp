@@ -26,7 +26,8 @@ Trained train(const Config& config, const fs::path& folder, bool resume = false,
   std::stop_source stop;
   class Counting : public ClipSource {
    public:
-    Counting(const ClipSource& clips, std::stop_source& stop, int64_t last) : clips_(clips), stop_(stop), last_(last) {}
+    Counting(const ClipSource& clips, std::stop_source& stop, int64_t last)
+        : clips_(clips), stop_(stop), last_(last) {}
     Clip clip(int64_t number) const override {
       if (last_ > 0 && number >= last_) stop_.request_stop();
       return clips_.clip(number);
@@ -74,7 +75,8 @@ TEST(VmosTrainer, SameSeedGivesTheSameWeightsWithAnyNumberOfLoaders) {
   const testing::TemporaryFolder folder;
   train(testing::tiny_config(), folder.path() / "a");
   train(testing::tiny_config(), folder.path() / "b", false, 0, /*threads=*/3);
-  EXPECT_EQ(read_bytes(folder.path() / "a/weights.safetensors"), read_bytes(folder.path() / "b/weights.safetensors"));
+  EXPECT_EQ(read_bytes(folder.path() / "a/weights.safetensors"),
+            read_bytes(folder.path() / "b/weights.safetensors"));
 }
 
 TEST(VmosTrainer, AnInterruptedRunContinuesAsIfItHadNotBeen) {
@@ -139,7 +141,8 @@ TEST(VmosTrainer, SaysWhatIsWrong) {
   train(config, run);
   EXPECT_EQ(error_of(config, run), run.string() + ": holds a training run; resume it or name another folder");
   config.train.max_objects = 4;
-  EXPECT_EQ(error_of(config, run), "train.max_objects: expected at most tracker.objects_per_engine, 3, found 4");
+  EXPECT_EQ(error_of(config, run),
+            "train.max_objects: expected at most tracker.objects_per_engine, 3, found 4");
   config = testing::tiny_config();
   config.tracker.propagation_16x.width = 24;
   EXPECT_NE(error_of(config, run, /*resume=*/true).find("checkpoint.safetensors"), std::string::npos);

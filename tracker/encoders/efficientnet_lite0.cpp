@@ -12,8 +12,11 @@ namespace {
 struct Stage {
   int64_t expansion, kernel, stride, in_channels, out_channels, num_blocks;
 };
-constexpr Stage kStages[] = {
-    {1, 3, 1, 32, 16, 1}, {6, 3, 2, 16, 24, 2}, {6, 5, 2, 24, 40, 2}, {6, 3, 2, 40, 80, 3}, {6, 5, 1, 80, 112, 3}};
+constexpr Stage kStages[] = {{1, 3, 1, 32, 16, 1},
+                             {6, 3, 2, 16, 24, 2},
+                             {6, 5, 2, 24, 40, 2},
+                             {6, 3, 2, 40, 80, 3},
+                             {6, 5, 1, 80, 112, 3}};
 // Last blocks at stride 4, 8 and 16.
 constexpr size_t kStride4Block = 2, kStride8Block = 4, kStride16Block = 10;
 
@@ -23,7 +26,8 @@ at::Tensor relu6_in_place(at::Tensor x) { return at::hardtanh_(x, 0, 6); }
 }  // namespace
 
 EfficientNetLite0::EfficientNetLite0()
-    : stem_(register_module("stem", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
+    : stem_(register_module("stem",
+                            torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
   for (const Stage& stage : kStages) {
     for (int64_t i = 0; i < stage.num_blocks; ++i) {
       const std::string name = "blocks." + std::to_string(blocks_.size()) + ".";
@@ -31,7 +35,8 @@ EfficientNetLite0::EfficientNetLite0()
       const int64_t stride = i == 0 ? stage.stride : 1;
       Block block;
       if (stage.expansion > 1) {
-        block.expand = register_at(*this, name + "expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
+        block.expand =
+            register_at(*this, name + "expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
       }
       block.depthwise = register_at(*this, name + "dw",
                                     torch::nn::Conv2d(torch::nn::Conv2dOptions(middle, middle, stage.kernel)

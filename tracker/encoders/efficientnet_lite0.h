@@ -10,8 +10,9 @@
 namespace hqtrack {
 
 /// EfficientNet-Lite0 (Tan and Le) up to its 112-channel stage, batch norm folded into the convolutions.
-/// Features: 24 channels at stride 4, 40 at 8, 112 at 16. Padding is k / 2 on both sides, which equals the original's
-/// "same" padding only for edges of the form 16 k + 1. Weights: `stem`, `blocks.I.{expand, dw, project}`.
+/// Features: 24 channels at stride 4, 40 at 8, 112 at 16. Padding is k / 2 on both sides, which equals the
+/// original's "same" padding only for edges of the form 16 k + 1. Weights: `stem`, `blocks.I.{expand, dw,
+/// project}`.
 class EfficientNetLite0 : public Encoder {
  public:
   EfficientNetLite0();

@@ -9,7 +9,8 @@ namespace hqtrack {
 std::shared_ptr<Encoder> make_encoder(const EncoderConfig& config) {
   if (config.type == "internimage") return std::make_shared<InternImage>(config);
   if (config.type == "efficientnet_lite0") return std::make_shared<EfficientNetLite0>();
-  throw ConfigError("tracker.encoder.type: expected internimage or efficientnet_lite0, found '" + config.type + "'");
+  throw ConfigError("tracker.encoder.type: expected internimage or efficientnet_lite0, found '" +
+                    config.type + "'");
 }
 
 }  // namespace hqtrack

@@ -31,10 +31,10 @@ at::Tensor convolve(torch::nn::Conv2d& conv, const at::Tensor& x) {
 }  // namespace
 
 Dcnv3LayerImpl::Dcnv3LayerImpl(int64_t channels, int64_t groups) : groups_(groups) {
-  depthwise = register_at(*this, "dw_conv.0",
-                          torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, channels, kKernel)
-                                                .padding(kKernel / 2)
-                                                .groups(channels)));
+  depthwise = register_at(
+      *this, "dw_conv.0",
+      torch::nn::Conv2d(
+          torch::nn::Conv2dOptions(channels, channels, kKernel).padding(kKernel / 2).groups(channels)));
   norm = register_at(*this, "dw_conv.1.1", layer_norm(channels));
   offset = register_module("offset", torch::nn::Linear(channels, groups * kPoints * 2));
   mask = register_module("mask", torch::nn::Linear(channels, groups * kPoints));
@@ -65,8 +65,8 @@ at::Tensor InternImageBlockImpl::forward(at::Tensor x) {
 
 InternImage::InternImage(const EncoderConfig& config) : channels_(config.channels) {
   if (config.depths.size() != 4 || config.groups.size() != 4) {
-    throw ConfigError("tracker.encoder: expected 4 depths and 4 groups, found " + std::to_string(config.depths.size()) +
-                      " and " + std::to_string(config.groups.size()));
+    throw ConfigError("tracker.encoder: expected 4 depths and 4 groups, found " +
+                      std::to_string(config.depths.size()) + " and " + std::to_string(config.groups.size()));
   }
   stem_conv1_ = register_at(*this, "patch_embed.conv1", conv_stride2(3, channels_ / 2, true));
   stem_norm1_ = register_at(*this, "patch_embed.norm1.1", layer_norm(channels_ / 2));
@@ -76,8 +76,8 @@ InternImage::InternImage(const EncoderConfig& config) : channels_(config.channel
     const std::string name = "levels." + std::to_string(i) + ".";
     const int64_t channels = channels_ << std::min(i, 2), groups = config.groups[i];
     if (channels % groups != 0) {
-      throw ConfigError("tracker.encoder.groups: expected a divisor of " + std::to_string(channels) + ", found " +
-                        std::to_string(groups));
+      throw ConfigError("tracker.encoder.groups: expected a divisor of " + std::to_string(channels) +
+                        ", found " + std::to_string(groups));
     }
     Level level;
     for (int64_t j = 0; j < config.depths[i]; ++j) {
@@ -86,7 +86,8 @@ InternImage::InternImage(const EncoderConfig& config) : channels_(config.channel
     }
     level.norm = register_at(*this, name + "norm.0", layer_norm(channels));
     if (i < 2) {
-      level.downsample = register_at(*this, name + "downsample.conv", conv_stride2(channels, 2 * channels, false));
+      level.downsample =
+          register_at(*this, name + "downsample.conv", conv_stride2(channels, 2 * channels, false));
       level.downsample_norm = register_at(*this, name + "downsample.norm.1", layer_norm(2 * channels));
     }
     levels_.push_back(std::move(level));

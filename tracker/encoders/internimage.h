@@ -11,7 +11,8 @@
 
 namespace hqtrack {
 
-/// DCNv3 with its projections (Wang et al., InternImage, section 3.1; spec: VMOS section 3). [B, h, w, C] -> same.
+/// DCNv3 with its projections (Wang et al., InternImage, section 3.1; spec: VMOS section 3). [B, h, w, C] ->
+/// same.
 class Dcnv3LayerImpl : public torch::nn::Module {
  public:
   Dcnv3LayerImpl(int64_t channels, int64_t groups);
@@ -39,8 +40,8 @@ class InternImageBlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(InternImageBlock);
 
-/// InternImage as HQTrack modifies it: four levels, the last of which stays at stride 16 with the third's channels.
-/// Features: the normalised outputs of levels 0 (stride 4), 1 (stride 8) and 3 (stride 16).
+/// InternImage as HQTrack modifies it: four levels, the last of which stays at stride 16 with the third's
+/// channels. Features: the normalised outputs of levels 0 (stride 4), 1 (stride 8) and 3 (stride 16).
 class InternImage : public Encoder {
  public:
   explicit InternImage(const EncoderConfig& config);

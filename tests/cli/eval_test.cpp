@@ -1,0 +1,98 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/cli/program.h"
+#include "tests/eval/davis_folder.h"
+#include "tests/pipeline/tiny_model.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace hqtrack::testing;
+
+/// Two sequences of four frames, and a model that runs on them.
+class EvalProgram : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const at::Tensor one = draw_labels(64, 96, {{1, 10, 10, 30, 20}});
+    const at::Tensor two = draw_labels(64, 96, {{1, 10, 10, 30, 20}, {4, 60, 30, 20, 20}});
+    write_davis_sequence(data(), "dog", {one, one, one, one});
+    write_davis_sequence(data(), "duo", {two, two, two, two});
+    model_ = write_tiny_model(folder_.path());
+  }
+
+  Finished eval(std::vector<std::string> args) const {
+    args.insert(args.begin(), {"eval", "davis", "--root", data().string()});
+    return run_program(args);
+  }
+  fs::path data() const { return folder_.path() / "data"; }
+  fs::path file(const char* name) const { return folder_.path() / name; }
+  const fs::path& model() const { return model_; }
+  nlohmann::json json(const char* name) const { return nlohmann::json::parse(read_text(file(name))); }
+
+ private:
+  TemporaryFolder folder_;
+  fs::path model_;
+};
+
+TEST_F(EvalProgram, TracksScoresAndScoresItsOwnMasksTheSame) {
+  const Finished tracked = eval({"--config", model().string(), "--device", "cpu", "--masks",
+                                 file("masks").string(), "--json", file("tracked.json").string()});
+  ASSERT_EQ(tracked.exit_code, 0) << tracked.err;
+  const auto lines = lines_of(tracked.out);
+  ASSERT_EQ(lines.size(), 6) << tracked.out;  // head, dog, duo and its two objects, mean
+  EXPECT_TRUE(lines[1].starts_with("dog ")) << lines[1];
+  EXPECT_TRUE(lines[5].starts_with("mean over 3 objects")) << lines[5];
+  EXPECT_EQ(json("tracked.json")["config"], "tiny");
+  EXPECT_GT(json("tracked.json")["frames_per_second"].get<double>(), 0);
+
+  const Finished scored = eval({"--results", file("masks").string(), "--json", file("scored.json").string()});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  for (const char* key : {"j_mean", "f_mean", "j_and_f", "j_decay"}) {
+    EXPECT_EQ(json("scored.json")[key], json("tracked.json")[key]) << key;
+  }
+}
+
+TEST_F(EvalProgram, PerfectResultsScoreOne) {
+  const fs::path truth = data() / "Annotations" / "480p";
+  const Finished scored = eval({"--results", truth.string(), "--json", file("scores.json").string()});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  EXPECT_EQ(json("scores.json")["j_and_f"], 1.0);
+  EXPECT_EQ(json("scores.json")["num_objects"], 3);
+}
+
+TEST_F(EvalProgram, NeverReplacesTheDataSet) {
+  const fs::path truth = data() / "Annotations" / "480p";
+  const std::string before = read_text(truth / "dog" / "00001.png");
+  const Finished refused = eval({"--config", model().string(), "--masks", truth.string()});
+  EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_NE(refused.err.find("would replace files of the data set"), std::string::npos) << refused.err;
+  EXPECT_EQ(read_text(truth / "dog" / "00001.png"), before);
+}
+
+TEST_F(EvalProgram, SaysWhatIsWrongByExitCode) {
+  const auto code = [](ExitCode exit_code) { return static_cast<int>(exit_code); };
+  EXPECT_EQ(run_program({"eval", "vots", "--root", "x"}).exit_code, code(ExitCode::kUsage));
+  EXPECT_EQ(run_program({"eval", "davis"}).exit_code, code(ExitCode::kUsage));
+  EXPECT_EQ(eval({"--results", file("none").string(), "--device", "cpu"}).exit_code, code(ExitCode::kUsage));
+  EXPECT_EQ(eval({"--results", file("none").string()}).exit_code, code(ExitCode::kInput));
+  EXPECT_EQ(eval({"--list", file("none.txt").string()}).exit_code, code(ExitCode::kInput));
+  EXPECT_EQ(eval({"--json", (file("none") / "scores.json").string()}).exit_code, code(ExitCode::kOutput));
+}
+
+TEST(EvalHelp, FitsAScreenAndHasAnExample) {
+  const Finished help = run_program({"eval", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  const auto lines = lines_of(help.out);
+  EXPECT_LE(lines.size(), 24);
+  for (const std::string& line : lines) EXPECT_LE(line.size(), 80) << line;
+  EXPECT_NE(help.out.find("hqtrack eval davis --root DAVIS"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hqtrack

@@ -1,0 +1,100 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "core/error.h"
+#include "io/outputs.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+TrackedFrame frame_with(std::vector<TrackedObject> objects, int64_t index = 0, int64_t pts_us = 33367) {
+  TrackedFrame tracked;
+  tracked.frame.index = index;
+  tracked.frame.pts_us = pts_us;
+  tracked.objects = std::move(objects);
+  return tracked;
+}
+
+TrackedObject object(int64_t id, const std::string& name, ObjectState state) {
+  TrackedObject made;
+  made.id = id;
+  made.name = name;
+  made.box = {3, 4, 30, 40};
+  made.area_px = 123;
+  made.score = 0.98765432;
+  made.state = state;
+  return made;
+}
+
+std::string read(const fs::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+TEST(EventWriter, WritesTheDocumentedLine) {
+  const TemporaryFolder folder;
+  const auto sink = open_event_sink((folder.path() / "e.ndjson").string());
+  sink->write(frame_with({object(1, "box", ObjectState::kTracked)}));
+  TrackedObject lost = object(7, "", ObjectState::kLost);
+  lost.box = {};
+  lost.area_px = 0;
+  lost.score = std::numeric_limits<double>::quiet_NaN();
+  sink->write(frame_with({lost}, 1, 1500000));
+  sink->finish();
+  EXPECT_EQ(
+      read(folder.path() / "e.ndjson"),
+      R"({"index":0,"pts":0.033367,"objects":[{"id":1,"name":"box","box":[3,4,30,40],"area":123,"score":0.9877,"state":"tracked"}]})"
+      "\n"
+      R"({"index":1,"pts":1.5,"objects":[{"id":7,"name":"","box":null,"area":0,"score":0.0,"state":"lost"}]})"
+      "\n");
+}
+
+TEST(EventWriter, KeepsTheFinalNameForWhatIsComplete) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "e.ndjson";
+  std::ofstream(file) << "old";
+  {
+    const auto sink = open_event_sink(file.string());
+    sink->write(frame_with({}));
+    EXPECT_EQ(read(file), "old");
+    EXPECT_EQ(read(folder.path() / "e.part.ndjson"), "{\"index\":0,\"pts\":0.033367,\"objects\":[]}\n");
+  }
+  EXPECT_EQ(read(file), "old");  // destroyed before it was finished
+  const auto sink = open_event_sink(file.string());
+  sink->finish();
+  EXPECT_EQ(read(file), "");
+}
+
+TEST(EventWriter, SurvivesNamesOfAnyBytes) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "e.ndjson";
+  const auto sink = open_event_sink(file.string());
+  sink->write(frame_with({object(1, "K\xc3\xa4tzchen \"x\"\n", ObjectState::kUncertain),
+                          object(2, "\xff\xfe", ObjectState::kTracked)}));
+  sink->finish();
+  const std::string text = read(file);
+  EXPECT_NE(text.find("\"K\xc3\xa4tzchen \\\"x\\\"\\n\""), std::string::npos) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+}
+
+TEST(EventWriter, SaysWhenItCannotWrite) {
+  EXPECT_THROW(open_event_sink("/nowhere/at/all/e.ndjson"), OutputError);
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const auto sink = open_event_sink("/dev/full");
+  try {
+    sink->write(frame_with({}));
+    FAIL() << "no error";
+  } catch (const OutputError& error) {
+    EXPECT_STREQ(error.what(), "/dev/full: cannot be written: No space left on device");
+  }
+}
+
+}  // namespace
+}  // namespace hqtrack::testing

@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/train.h"
+#include "core/error.h"
+#include "tests/support/golden.h"
+#include "tests/train/drawn_pictures.h"
+
+namespace hqtrack {
+namespace {
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+std::string usage_error(const Arguments& args) {
+  try {
+    run_train(args);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+/// A folder of pictures and a configuration of a tiny network.
+class TrainCommand : public ::testing::Test {
+ protected:
+  TrainCommand() {
+    for (int i = 0; i < 2; ++i) {
+      testing::write_bytes(pictures() / ("photo" + std::to_string(i) + ".png"),
+                           testing::png_bytes(testing::drawn_photograph(300, 240, i)));
+    }
+    testing::write_bytes(pictures() / "cut.png", testing::png_bytes(testing::drawn_cut_out(120, 120, 1)));
+    std::ofstream(config()) << "tracker:\n"
+                               "  encoder: {type: efficientnet_lite0}\n"
+                               "  propagation_16x: {num_blocks: 1, width: 16, key_width: 8}\n"
+                               "  propagation_8x: {num_blocks: 1, width: 8, key_width: 8}\n"
+                               "  width_4x: 8\n"
+                               "train: {crop_px: 49, clip_frames: 2, batch_size: 1, num_steps: 2}\n";
+  }
+  fs::path pictures() const { return folder_.path() / "pictures"; }
+  fs::path config() const { return folder_.path() / "tiny.yaml"; }
+  fs::path out() const { return folder_.path() / "out"; }
+  Arguments arguments(const Arguments& more) const {
+    Arguments all = {"vmos",     "--pictures", pictures().string(), "--config", config().string(),
+                     "--device", "cpu",        "--threads",         "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(TrainCommand, TrainsAndGoesOn) {
+  EXPECT_EQ(run_train(arguments({"--out", out().string()})), 0);
+  EXPECT_TRUE(fs::exists(out() / "weights.safetensors"));
+  EXPECT_EQ(run_train(arguments({"--out", out().string(), "--resume", "--set", "train.num_steps=3"})), 0);
+  const Arguments from_weights = {"--out", (folder_.path() / "second").string(), "--init",
+                                  (out() / "weights.safetensors").string()};
+  EXPECT_EQ(run_train(arguments(from_weights)), 0);
+  EXPECT_EQ(usage_error(arguments({"--out", out().string()})),
+            out().string() + ": holds a training run; resume it or name another folder");
+}
+
+TEST_F(TrainCommand, PreviewWritesASheetAndTrainsNothing) {
+  const fs::path sheet = folder_.path() / "sheet.png";
+  EXPECT_EQ(run_train(arguments({"--preview", sheet.string()})), 0);
+  EXPECT_GT(fs::file_size(sheet), 10000u);
+  EXPECT_FALSE(fs::exists(out()));
+}
+
+TEST_F(TrainCommand, SaysWhichWeightsDoNotFit) {
+  const fs::path weights = folder_.path() / "weights.safetensors";
+  testing::write_bytes(weights, {'x'});
+  EXPECT_THROW(run_train(arguments({"--out", out().string(), "--init", weights.string()})), WeightsError);
+}
+
+TEST_F(TrainCommand, SaysWhatIsMissing) {
+  EXPECT_EQ(usage_error({"vmos", "--out", "x"}), "expected --pictures or --sequences, found neither");
+  EXPECT_EQ(usage_error({"vmos", "--pictures", "x"}), "--out: expected a folder for the results, found none");
+  EXPECT_EQ(usage_error({"sam", "--pictures", "x"}), "'sam': expected what to train, vmos");
+  EXPECT_EQ(usage_error({"vmos", "--pictures", "x", "--out", "y", "--validate-list", "z"}),
+            "--validate-list: has no meaning without --validate-root");
+}
+
+}  // namespace
+}  // namespace hqtrack
