@@ -84,7 +84,8 @@ RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
   Progress progress(source.info().num_frames, is_shown && is_stderr_terminal());
   try {
     return run_pipeline(source, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
-                        {.interrupted = std::move(interrupted),
+                        {.encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
+                         .interrupted = std::move(interrupted),
                          .on_frame = [&](const TrackedFrame&) { progress.advance(); }});
   } catch (const MediaError& e) {
     throw MediaError(std::string(e.what()) + "; the " + std::to_string(progress.done()) +

@@ -19,8 +19,15 @@ if(NOT HQTRACK_CUDA STREQUAL "OFF")
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
       set(CMAKE_CUDA_ARCHITECTURES 80 90)
     endif()
-    set(CMAKE_CUDA_STANDARD 20)
     enable_language(CUDA)
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.0)
+      message(FATAL_ERROR "CUDA: expected nvcc 12.0 or newer (C++20), found ${CMAKE_CUDA_COMPILER_VERSION} at "
+                          "${CMAKE_CUDA_COMPILER}; -DHQTRACK_CUDA=OFF builds without it")
+    endif()
+    # CMake before 3.26 does not know what nvcc's C++20 is called.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA_STANDARD 20)
     find_package(CUDAToolkit REQUIRED)
   elseif(HQTRACK_CUDA STREQUAL "ON")
     message(FATAL_ERROR "HQTRACK_CUDA=ON: expected nvcc and a LibTorch with CUDA, "

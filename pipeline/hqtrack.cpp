@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "core/device.h"
@@ -59,10 +62,17 @@ class HqTrack::Impl {
 
   void set_names(const std::map<int64_t, std::string>& names) { names_ = names; }
 
+  void encode_ahead(const Frame& frame) {
+    Features features = tracker_.encode(frame.image);
+    const std::lock_guard lock(encoded_mutex_);
+    encoded_.push_back({frame.image, std::move(features)});
+  }
+
   TrackedFrame start(Frame frame, const at::Tensor& label_mask) {
     c10::InferenceMode guard;
     check_size(frame, label_mask);
-    tracker_.start(frame.image, label_mask);
+    const std::optional<Features> features = take_encoded(frame.image);
+    tracker_.start(frame.image, label_mask, features ? &*features : nullptr);
     TrackerResult given{.label_mask = label_mask.clone(), .scores = {}};
     for (const int64_t id : label_ids(label_mask)) given.scores.push_back({id, 1.0});
     return describe(std::move(frame), std::move(given));
@@ -70,16 +80,28 @@ class HqTrack::Impl {
 
   TrackedFrame track(Frame frame, const at::Tensor& new_objects) {
     c10::InferenceMode guard;
-    if (!new_objects.defined()) {
-      TrackerResult result = tracker_.track(frame.image);
-      return describe(std::move(frame), std::move(result));
-    }
-    check_size(frame, new_objects);
-    TrackerResult result = tracker_.track(frame.image, new_objects);
+    if (new_objects.defined()) check_size(frame, new_objects);
+    const std::optional<Features> features = take_encoded(frame.image);
+    TrackerResult result = tracker_.track(frame.image, new_objects, features ? &*features : nullptr);
     return describe(std::move(frame), std::move(result));
   }
 
  private:
+  struct Encoded {
+    at::Tensor image;
+    Features features;
+  };
+
+  /// Frames come in order: what lies before this one is not asked for any more.
+  std::optional<Features> take_encoded(const at::Tensor& image) {
+    const std::lock_guard lock(encoded_mutex_);
+    const auto found = std::ranges::find_if(encoded_, [&](const Encoded& each) { return each.image.is_same(image); });
+    if (found == encoded_.end()) return std::nullopt;
+    std::optional<Features> features = std::move(found->features);
+    encoded_.erase(encoded_.begin(), found + 1);
+    return features;
+  }
+
   TrackedFrame describe(Frame frame, TrackerResult result) const {
     TrackedFrame tracked{
         .frame = std::move(frame), .label_mask = std::move(result.label_mask), .objects = {}};
@@ -114,12 +136,15 @@ class HqTrack::Impl {
   StateConfig states_;
   bool keeps_all_;
   std::map<int64_t, std::string> names_;
+  std::mutex encoded_mutex_;
+  std::deque<Encoded> encoded_;
 };
 
 HqTrack::HqTrack(const Config& config, const std::string& device)
     : impl_(std::make_unique<Impl>(config.tracker, device)) {}
 HqTrack::~HqTrack() = default;
 void HqTrack::set_names(const std::map<int64_t, std::string>& names) { impl_->set_names(names); }
+void HqTrack::encode_ahead(const Frame& frame) { impl_->encode_ahead(frame); }
 TrackedFrame HqTrack::start(Frame frame, const at::Tensor& label_mask) {
   return impl_->start(std::move(frame), label_mask);
 }

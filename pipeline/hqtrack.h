@@ -21,7 +21,7 @@ namespace hqtrack {
 /// Label masks are uint8 [H, W], of the size of the frame, on the CPU; values are object ids, gaps are kept.
 /// An object whose score falls below `tracker.states.lost_below` is taken out of the label mask and called
 /// lost; the tracker goes on looking for it. With `compatibility: reference` every pixel stays.
-/// Used by one thread.
+/// Used by one thread, but for `encode_ahead`.
 class HqTrack {
  public:
   /// Builds the network and loads its weights. device: "auto" (CUDA where there is one), "cpu", "cuda:N".
@@ -31,6 +31,10 @@ class HqTrack {
 
   /// Names shown for ids; ids without a name show their number.
   void set_names(const std::map<int64_t, std::string>& names);
+
+  /// Computes what does not depend on the frames before, for a frame that will be tracked later: in another thread, so
+  /// that a stream uses the machine better. Results do not change. Kept until the frame is tracked.
+  void encode_ahead(const Frame& frame);
 
   /// Forgets everything and starts with this frame and its label mask; returns the frame with its objects.
   /// Throws MediaError when the mask has another size than the frame.

@@ -1,7 +1,9 @@
 #include "pipeline/runner.h"
 
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <exception>
@@ -13,6 +15,7 @@
 
 #include "core/bounded_queue.h"
 #include "core/error.h"
+#include "core/threads.h"
 
 namespace hqtrack {
 namespace {
@@ -23,7 +26,7 @@ class Run {
  public:
   Run(FrameSource& source, const TrackStep& track, std::span<const std::unique_ptr<FrameSink>> sinks,
       const RunOptions& options)
-      : source_(source), track_(track), sinks_(sinks), options_(options), frames_(options.queue_frames) {
+      : source_(source), track_(track), sinks_(sinks), options_(options), frames_(options.queue_frames), encoded_(1) {
     for (size_t i = 0; i < sinks.size(); ++i) tracked_.emplace_back(options.queue_frames);
   }
 
@@ -33,7 +36,8 @@ class Run {
       const std::stop_callback forward(options_.interrupted, [this] { stop_.request_stop(); });
       std::vector<std::jthread> threads;
       threads.emplace_back([this] { guarded([this] { read_frames(); }); });
-      threads.emplace_back([this] { guarded([this] { track_frames(); }); });
+      if (options_.encode_ahead) threads.emplace_back([this] { guarded([this] { encode_frames(); }); });
+      threads.emplace_back([this] { guarded([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); }); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
         threads.emplace_back([this, i] { guarded([this, i] { write_frames(*sinks_[i], tracked_[i]); }); });
       }
@@ -59,6 +63,9 @@ class Run {
     }
   }
 
+  // The tracker has most of the work. Its operators leave the encoder alone, and what it shares out fills the gaps.
+  static int encoder_threads() { return std::max(1, at::get_num_threads() / 4); }
+
   void read_frames() {
     const std::stop_token stop = stop_.get_token();
     try {
@@ -73,12 +80,24 @@ class Run {
     frames_.close();
   }
 
-  void track_frames() {
+  void encode_frames() {
+    const std::unique_ptr<BoundedQueue<Frame>, void (*)(BoundedQueue<Frame>*)> close_queue(
+        &encoded_, [](BoundedQueue<Frame>* queue) { queue->close(); });
+    set_threads(encoder_threads(), encoder_threads());
+    const std::stop_token stop = stop_.get_token();
+    while (std::optional<Frame> frame = frames_.pop(stop)) {
+      options_.encode_ahead(*frame);
+      if (!encoded_.push(std::move(*frame), stop)) break;
+    }
+  }
+
+  void track_frames(BoundedQueue<Frame>& frames) {
+    if (options_.encode_ahead) set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
     // However this stage ends, the sinks must learn that no more will come.
     const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
       for (auto& queue : run->tracked_) queue.close();
     });
-    while (std::optional<Frame> frame = frames_.pop(stop_.get_token())) {
+    while (std::optional<Frame> frame = frames.pop(stop_.get_token())) {
       const TrackedFrame tracked = track_(std::move(*frame));
       count(tracked);
       for (auto& queue : tracked_) queue.push(tracked, {});
@@ -111,6 +130,7 @@ class Run {
   const std::span<const std::unique_ptr<FrameSink>> sinks_;
   const RunOptions& options_;
   BoundedQueue<Frame> frames_;
+  BoundedQueue<Frame> encoded_;
   std::deque<BoundedQueue<TrackedFrame>> tracked_;  // one a sink
   std::stop_source stop_;
   std::mutex error_mutex_;

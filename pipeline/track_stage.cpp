@@ -19,6 +19,11 @@ TrackStage::TrackStage(HqTrack& tracker, const std::vector<PromptMask>& prompts)
     }
     mask = mask.defined() ? at::where(prompt.label_mask.ne(0), prompt.label_mask, mask) : prompt.label_mask;
   }
+  if (!prompts_.empty()) first_prompt_ = prompts_.begin()->first;
+}
+
+void TrackStage::encode_ahead(const Frame& frame) {
+  if (frame.index >= first_prompt_) tracker_.encode_ahead(frame);
 }
 
 TrackedFrame TrackStage::operator()(Frame frame) {

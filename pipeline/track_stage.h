@@ -27,11 +27,15 @@ class TrackStage {
   /// Frames before the first mask pass through without objects.
   TrackedFrame operator()(Frame frame);
 
+  /// See HqTrack::encode_ahead. Called by one thread, in order, which may be another one.
+  void encode_ahead(const Frame& frame);
+
   /// Frames of the masks that were not reached so far, ascending.
   std::vector<int64_t> pending_frames() const;
 
  private:
   HqTrack& tracker_;
+  int64_t first_prompt_ = 0;  // no frame before it is encoded
   std::map<int64_t, at::Tensor> prompts_;  // by frame index; taken out when used
   bool is_started_ = false;
 };

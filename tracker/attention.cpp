@@ -1,8 +1,6 @@
 #include "tracker/attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
@@ -10,7 +8,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -21,7 +18,8 @@
 #include <limits>
 #include <vector>
 
-#include "tracker/softmax_kernels.h"
+#include "core/threads.h"
+#include "tracker/attention_kernel.h"
 
 namespace hqtrack {
 namespace {
@@ -33,6 +31,8 @@ using torch::autograd::variable_list;
 constexpr int64_t kTileElements = 8 << 20;
 
 double score_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(2))); }
+
+at::Tensor with_unit_stride(const at::Tensor& tokens) { return tokens.stride(2) == 1 ? tokens : tokens.contiguous(); }
 
 bool runs_cpu_kernel(const at::Tensor& q) { return q.device().is_cpu() && q.scalar_type() == at::kFloat; }
 
@@ -140,115 +140,83 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 // ------------------------------------------------------------------------------------------------- float,
 // CPU
 
-// One tile of queries against all keys, key tile by key tile, with the running maximum and sum of each row.
-void attend_tile(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor out, float scale) {
-  constexpr int64_t kKeys = 512;
-  const int64_t rows = q.size(0), keys = k.size(0), width = v.size(1);
-  at::Tensor scores = at::empty({rows, std::min(kKeys, keys)}, q.options());
-  std::vector<float> maximum(rows, -std::numeric_limits<float>::infinity()), sum(rows, 0.0f);
-  float* accumulated = out.mutable_data_ptr<float>();
-  const int64_t stride = out.stride(0);
-  for (int64_t start = 0; start < keys; start += kKeys) {
-    const int64_t count = std::min(kKeys, keys - start);
-    at::Tensor tile = scores.narrow(1, 0, count);
-    if (count < scores.size(1)) tile = at::empty({rows, count}, q.options());
-    at::mm_out(tile, q, k.narrow(0, start, count).t());
-    float* row = tile.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < rows; ++i, row += count) {
-      const float rescale = softmax_step(row, count, scale, maximum[i], sum[i]);
-      if (start > 0 && rescale != 1.0f) scale_row(accumulated + i * stride, width, rescale);
-    }
-    if (start == 0) {
-      at::mm_out(out, tile, v.narrow(0, start, count));
-    } else {
-      at::addmm_out(out, out, tile, v.narrow(0, start, count));
-    }
-  }
-  for (int64_t i = 0; i < rows; ++i) scale_row(accumulated + i * stride, width, 1.0f / sum[i]);
-}
-
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  constexpr int64_t kQueries = 128;
-  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
-  const int64_t tiles = (q.size(1) + kQueries - 1) / kQueries;
-  const float scale = static_cast<float>(score_scale(q));
-  at::parallel_for(0, q.size(0) * tiles, 1, [&](int64_t begin, int64_t end) {
-    c10::InferenceMode guard;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / tiles, start = (i % tiles) * kQueries;
-      const int64_t count = std::min(kQueries, q.size(1) - start);
-      attend_tile(q[b].narrow(0, start, count), k[b], v[b], out[b].narrow(0, start, count), scale);
-    }
-  });
+  constexpr int64_t kQueries = 96;  // of one piece of work
+  const AttentionKernel& kernel = attention_kernel();
+  const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2), value_width = v.size(2);
+  const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
+  const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
+  const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
+  at::Tensor out = at::empty({batch, queries, value_width}, v.options());
+  at::Tensor packed_keys = at::empty({key_panels * kernel.panel * key_width}, k.options());
+  at::Tensor packed_values = at::empty({value_panels * kernel.panel * keys}, v.options());
+  float* const packed_k = packed_keys.mutable_data_ptr<float>();
+  float* const packed_v = packed_values.mutable_data_ptr<float>();
+  for (int64_t b = 0; b < batch; ++b) {
+    const float* const source_k = rows_k.const_data_ptr<float>() + b * rows_k.stride(0);
+    const float* const source_v = rows_v.const_data_ptr<float>() + b * rows_v.stride(0);
+    share_out(key_panels + value_panels, [&](int64_t index) {
+      if (index < value_panels) {
+        kernel.pack_values(source_v, rows_v.stride(1), keys, value_width, index, packed_v);
+      } else {
+        kernel.pack_keys(source_k, rows_k.stride(1), keys, key_width, index - value_panels, packed_k);
+      }
+    });
+    share_out((queries + kQueries - 1) / kQueries, [&](int64_t index) {
+      const int64_t start = index * kQueries;
+      kernel.attend({.q = rows_q.const_data_ptr<float>() + b * rows_q.stride(0) + start * rows_q.stride(1),
+                     .q_stride = rows_q.stride(1),
+                     .num_queries = std::min(kQueries, queries - start),
+                     .num_keys = keys,
+                     .key_width = key_width,
+                     .value_width = value_width,
+                     .keys = packed_k,
+                     .values = packed_v,
+                     .scale = static_cast<float>(score_scale(q)),
+                     .out = out.mutable_data_ptr<float>() + (b * queries + start) * value_width,
+                     .out_stride = value_width});
+    });
+  }
   return out;
 }
 
-// A run of queries in one row of the map against the window rows around it, copied side by side.
-class LocalTile {
- public:
-  LocalTile(GridSize grid, int64_t radius, int64_t key_width, int64_t value_width,
-            const at::TensorOptions& options)
-      : grid_(grid), radius_(radius), columns_(std::min(kQueries + 2 * radius, grid.width)) {
-    const int64_t cells = (2 * radius + 1) * columns_;
-    keys_ = at::empty({cells, key_width}, options);
-    values_ = at::empty({cells, value_width}, options);
-    scores_ = at::empty({kQueries, cells}, options);
-  }
-
-  static constexpr int64_t kQueries = 16;
-
-  void run(int64_t y, int64_t x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-           const float* relative, at::Tensor out, float scale) {
-    const int64_t side = 2 * radius_ + 1, count = std::min(kQueries, grid_.width - x);
-    const int64_t y0 = std::max<int64_t>(0, y - radius_), y1 = std::min(grid_.height, y + radius_ + 1);
-    const int64_t x0 = std::max<int64_t>(0, x - radius_), x1 = std::min(grid_.width, x + count + radius_);
-    const int64_t columns = x1 - x0, cells = (y1 - y0) * columns;
-    gather(k, keys_, y0, y1, x0, columns);
-    gather(v, values_, y0, y1, x0, columns);
-    at::Tensor scores = scores_.view(-1).narrow(0, 0, count * cells).view({count, cells});
-    at::mm_out(scores, q.narrow(0, y * grid_.width + x, count), keys_.narrow(0, 0, cells).t());
-    float* row = scores.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < count; ++i, row += cells) {
-      const int64_t centre = x + i, from = std::max(x0, centre - radius_),
-                    to = std::min(x1, centre + radius_ + 1);
-      const float* bias = relative + (y * grid_.width + centre) * side * side;
-      windowed_softmax(row, y1 - y0, columns, from - x0, to - from,
-                       bias + (y0 - y + radius_) * side + (from - centre + radius_), side, scale);
-    }
-    at::Tensor target = out.narrow(0, y * grid_.width + x, count);
-    at::mm_out(target, scores, values_.narrow(0, 0, cells));
-  }
-
- private:
-  void gather(const at::Tensor& from, at::Tensor& to, int64_t y0, int64_t y1, int64_t x0,
-              int64_t columns) const {
-    const int64_t width = from.size(1), stride = from.stride(0);
-    const float* source = from.const_data_ptr<float>();
-    float* target = to.mutable_data_ptr<float>();
-    for (int64_t y = y0; y < y1; ++y) {
-      const float* line = source + (y * grid_.width + x0) * stride;
-      for (int64_t x = 0; x < columns; ++x, line += stride, target += width) std::copy_n(line, width, target);
-    }
-  }
-
-  GridSize grid_;
-  int64_t radius_, columns_;
-  at::Tensor keys_, values_, scores_;
-};
-
 at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const at::Tensor& relative, GridSize grid, int64_t radius) {
-  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
+  constexpr int64_t kRows = 3, kColumns = 16;  // queries that share the cells around them
+  const AttentionKernel& kernel = attention_kernel();
+  const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
   const at::Tensor bias = relative.contiguous();
-  const float scale = static_cast<float>(score_scale(q));
-  at::parallel_for(0, q.size(0) * grid.height, 1, [&](int64_t begin, int64_t end) {
-    c10::InferenceMode guard;
-    LocalTile tile(grid, radius, k.size(2), v.size(2), q.options());
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / grid.height;
-      for (int64_t x = 0; x < grid.width; x += LocalTile::kQueries) {
-        tile.run(i % grid.height, x, q[b], k[b], v[b], bias[b].const_data_ptr<float>(), out[b], scale);
-      }
+  at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
+  const int64_t bands = (grid.height + kRows - 1) / kRows;
+  float* const target = out.mutable_data_ptr<float>();
+  share_out(q.size(0) * bands, [&](int64_t index) {
+    thread_local std::vector<float> scratch;
+    const int64_t b = index / bands, y = index % bands * kRows;
+    AttentionKernel::Window window{.q = rows_q.const_data_ptr<float>() + b * rows_q.stride(0),
+                                   .k = rows_k.const_data_ptr<float>() + b * rows_k.stride(0),
+                                   .v = rows_v.const_data_ptr<float>() + b * rows_v.stride(0),
+                                   .relative = bias.const_data_ptr<float>() + b * bias.stride(0),
+                                   .q_stride = rows_q.stride(1),
+                                   .k_stride = rows_k.stride(1),
+                                   .v_stride = rows_v.stride(1),
+                                   .height = grid.height,
+                                   .width = grid.width,
+                                   .radius = radius,
+                                   .y = y,
+                                   .x = 0,
+                                   .num_rows = kRows,
+                                   .num_columns = kColumns,
+                                   .key_width = k.size(2),
+                                   .value_width = v.size(2),
+                                   .scale = static_cast<float>(score_scale(q)),
+                                   .out = target + b * out.stride(0),
+                                   .scratch = nullptr};
+    scratch.resize(std::max<size_t>(scratch.size(), kernel.window_scratch(window)));
+    window.scratch = scratch.data();
+    window.num_rows = std::min(kRows, grid.height - y);
+    for (; window.x < grid.width; window.x += kColumns) {
+      window.num_columns = std::min(kColumns, grid.width - window.x);
+      kernel.attend_window(window);
     }
   });
   return out;

@@ -1,6 +1,5 @@
 #include "tracker/decode_labels.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
@@ -13,6 +12,8 @@
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/threads.h"
 
 namespace hqtrack {
 namespace {
@@ -77,7 +78,9 @@ DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
   std::vector<int64_t> counts(size.height * channels);
   const float* data = source.const_data_ptr<float>();
   uint8_t* labels = decoded.slots.mutable_data_ptr<uint8_t>();
-  at::parallel_for(0, size.height, 8, [&](int64_t begin, int64_t end) {
+  constexpr int64_t kRows = 32;  // of one piece of work
+  share_out((size.height + kRows - 1) / kRows, [&](int64_t piece) {
+    const int64_t begin = piece * kRows, end = std::min(begin + kRows, size.height);
     std::vector<float> line(in_width), wide(channels * size.width);
     RowDecoder decoder(size.width);
     for (int64_t y = begin; y < end; ++y) {

@@ -1,11 +1,12 @@
 #include "tracker/identity_bank.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include <algorithm>
+
+#include "core/threads.h"
 
 namespace hqtrack {
 namespace {
@@ -65,8 +66,8 @@ IdentityEmbedding IdentityBank::embed_labels(const at::Tensor& slots) {
   const float* table = table_.const_data_ptr<float>();
   const float* bias = table_bias_.const_data_ptr<float>();
   float* out = sums.mutable_data_ptr<float>();
-  at::parallel_for(0, grid.area(), 4, [&](int64_t begin, int64_t end) {
-    for (int64_t cell = begin; cell < end; ++cell) {
+  share_out(grid.height, [&](int64_t cell_row) {
+    for (int64_t cell = cell_row * grid.width; cell < (cell_row + 1) * grid.width; ++cell) {
       const int64_t y0 = cell / grid.width * kStride - kPadding, x0 = cell % grid.width * kStride - kPadding;
       float* sum = out + cell * channels;
       std::copy_n(bias, channels, sum);

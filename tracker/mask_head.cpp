@@ -2,6 +2,8 @@
 
 #include <ATen/ops/relu.h>
 
+#include "core/threads.h"
+
 namespace hqtrack {
 
 ScaleFusion::ScaleFusion(torch::nn::Module& parent, const std::string& scale, int64_t feature_channels,
@@ -17,10 +19,9 @@ ScaleFusion::Output ScaleFusion::fuse(const at::Tensor& features, const at::Tens
                                       const at::Tensor& identity, const std::string& name) {
   const at::Tensor projected = project_(features);
   const GridSize grid = grid_of(features);
-  const at::Tensor fused_visual =
-      visual_out_(projected + resize_bilinear(at::relu(visual_in_(visual)), grid));
-  const at::Tensor fused_identity =
-      identity_out_(projected + resize_bilinear(at::relu(identity_in_(identity)), grid));
+  at::Tensor fused_visual, fused_identity;
+  run_both([&] { fused_visual = visual_out_(projected + resize_bilinear(at::relu(visual_in_(visual)), grid)); },
+           [&] { fused_identity = identity_out_(projected + resize_bilinear(at::relu(identity_in_(identity)), grid)); });
   probe(name + ".res_vis", fused_visual);
   probe(name + ".res_id", fused_identity);
   return {at::relu(fused_visual), at::relu(fused_identity)};

@@ -1,12 +1,13 @@
 #include "tracker/preprocess.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
+
+#include "core/threads.h"
 
 namespace hqtrack {
 namespace {
@@ -91,7 +92,9 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
   const uint8_t* source = image.const_data_ptr<uint8_t>();
   uint8_t* target = out.mutable_data_ptr<uint8_t>();
   const int64_t row_values = size.width * 3;
-  at::parallel_for(0, size.height, 16, [&](int64_t begin, int64_t end) {
+  constexpr int64_t kRows = 32;  // of one piece of work
+  share_out((size.height + kRows - 1) / kRows, [&](int64_t piece) {
+    const int64_t begin = piece * kRows, end = std::min(begin + kRows, size.height);
     // The four resized rows a target row needs; row y lies at y % 4, so neighbours share them.
     std::vector<double> cache(4 * row_values);
     std::array<int64_t, 4> cached = {-1, -1, -1, -1};

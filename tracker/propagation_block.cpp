@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "core/threads.h"
+
 namespace hqtrack {
 namespace {
 
@@ -65,8 +67,9 @@ PropagationBlockImpl::Output PropagationBlockImpl::propagate(const at::Tensor& v
                                                              const MemoryFrame& long_term,
                                                              const MemoryFrame& short_term, GridSize grid) {
   const int64_t d = config_.width;
-  const Propagated from_long = long_term_attn(prepared.state.key, long_term, prepared.gate, grid);
-  const Propagated from_short = short_term_attn(prepared.state.key, short_term, prepared.gate, grid);
+  Propagated from_long, from_short;
+  run_both([&] { from_long = long_term_attn(prepared.state.key, long_term, prepared.gate, grid); },
+           [&] { from_short = short_term_attn(prepared.state.key, short_term, prepared.gate, grid); });
   const at::Tensor change = from_long.tokens + from_short.tokens;
   Output out;
   out.visual = visual + change.narrow(-1, 0, d);

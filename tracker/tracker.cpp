@@ -34,16 +34,16 @@ class Tracker::Impl {
     network_->eval();
   }
 
-  void start(const at::Tensor& image, const at::Tensor& label_mask) {
+  void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
     c10::InferenceMode guard;
     slot_of_id_.clear();
     engines_.emplace(network_, config_.memory);
     source_ = image_size(image);
     network_size_ = network_size(source_, config_.preprocess);
-    add_reference(encode(image), label_mask);
+    add_reference(features ? *features : encode(image), label_mask);
   }
 
-  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects) {
+  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects, const Features* encoded) {
     c10::InferenceMode guard;
     if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before track()");
     if (image_size(image) != source_) {
@@ -51,7 +51,7 @@ class Tracker::Impl {
                        std::to_string(source_.height) + " as the first frame, found " +
                        std::to_string(image.size(1)) + "x" + std::to_string(image.size(0)));
     }
-    const Features features = encode(image);
+    const Features features = encoded ? *encoded : encode(image);
     const DecodedLabels decoded =
         decode_labels(engines_->propagate(features), source_, network_->objects_per_engine());
     TrackerResult result;
@@ -70,6 +70,12 @@ class Tracker::Impl {
     return result;
   }
 
+  Features encode(const at::Tensor& image) const {
+    c10::InferenceMode guard;
+    const GridSize size = network_size(image_size(image), config_.preprocess);
+    return network_->encode(normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device()));
+  }
+
   std::vector<int64_t> object_ids() const {
     std::vector<int64_t> ids;
     for (const auto& [id, slot] : slot_of_id_) ids.push_back(id);
@@ -77,11 +83,6 @@ class Tracker::Impl {
   }
 
  private:
-  Features encode(const at::Tensor& image) {
-    const at::Tensor input = normalize(resize_bicubic(image, network_size_), config_.preprocess);
-    return network_->encode(input.to(network_->device()));
-  }
-
   // Gives new ids their slots and hands the frame to all engines.
   void add_reference(const Features& features, const at::Tensor& label_mask) {
     TORCH_CHECK(
@@ -126,7 +127,7 @@ class Tracker::Impl {
     }
   }
 
-  Vmos network_;
+  mutable Vmos network_;  // LibTorch's modules have no constant forward
   TrackerConfig config_;
   GridSize source_, network_size_;
   std::optional<EngineGroup> engines_;
@@ -136,12 +137,12 @@ class Tracker::Impl {
 Tracker::Tracker(Vmos network, const TrackerConfig& config)
     : impl_(std::make_unique<Impl>(std::move(network), config)) {}
 Tracker::~Tracker() = default;
-void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask) {
-  impl_->start(image, label_mask);
+Features Tracker::encode(const at::Tensor& image) const { return impl_->encode(image); }
+void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
+  impl_->start(image, label_mask, features);
 }
-TrackerResult Tracker::track(const at::Tensor& image) { return impl_->track(image, {}); }
-TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects) {
-  return impl_->track(image, new_objects);
+TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects, const Features* features) {
+  return impl_->track(image, new_objects, features);
 }
 std::vector<int64_t> Tracker::object_ids() const { return impl_->object_ids(); }
 

@@ -1,0 +1,75 @@
+#include "core/threads.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <thread>
+
+namespace hqtrack {
+namespace {
+
+thread_local int shared_threads = 0;  // 0: as LibTorch's operators
+
+// Outlives the call: a helper may look for work when none is left.
+struct Pieces {
+  const std::function<void(int64_t)>* work;  // valid while a piece is open
+  int64_t count;
+  std::atomic<int64_t> next = 0, num_done = 0;
+
+  void take() {
+    for (int64_t i = next++; i < count; i = next++) {
+      (*work)(i);
+      if (++num_done == count) num_done.notify_one();
+    }
+  }
+};
+
+}  // namespace
+
+void set_threads(int operators, int shared) {
+  at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo the next line
+  omp_set_num_threads(operators);
+  shared_threads = shared;
+}
+
+void share_out(int64_t count, const std::function<void(int64_t)>& work) {
+  const int64_t threads = shared_threads > 0 ? shared_threads : at::get_num_threads();
+  const auto pieces = std::make_shared<Pieces>(&work, count);
+  for (int64_t i = 1; i < std::min(threads, count); ++i) {
+    at::launch([pieces] { pieces->take(); });
+  }
+  pieces->take();
+  for (int64_t done = pieces->num_done; done < count; done = pieces->num_done) pieces->num_done.wait(done);
+}
+
+void run_both(const std::function<void()>& first, const std::function<void()>& second) {
+  constexpr int kFewThreads = 2;
+  const int threads = shared_threads > 0 ? shared_threads : at::get_num_threads();
+  if (threads < 2 || at::get_num_threads() > kFewThreads || !c10::InferenceMode::is_enabled()) {
+    first();
+    second();
+    return;
+  }
+  std::array<std::exception_ptr, 2> errors;
+  const auto caller = std::this_thread::get_id();
+  share_out(2, [&](int64_t i) {
+    c10::InferenceMode guard;
+    if (std::this_thread::get_id() != caller) set_threads(1, 1);
+    try {
+      (i == 0 ? first : second)();
+    } catch (...) {
+      errors[i] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,5 @@
+// Compiled for AVX2 and FMA; see tracker/CMakeLists.txt.
+#define HQTRACK_LANES 8
+#define HQTRACK_ROWS 6
+#define HQTRACK_KERNEL attention_kernel_avx2
+#include "tracker/attention_kernel_body.h"

@@ -1,0 +1,5 @@
+// Compiled for AVX-512; see tracker/CMakeLists.txt.
+#define HQTRACK_LANES 16
+#define HQTRACK_ROWS 12
+#define HQTRACK_KERNEL attention_kernel_avx512
+#include "tracker/attention_kernel_body.h"
