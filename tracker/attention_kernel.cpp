@@ -10,16 +10,20 @@ namespace hqtrack {
 extern const AttentionKernel attention_kernel_avx2, attention_kernel_avx512;
 #endif
 
-const AttentionKernel& attention_kernel() {
+const std::vector<const AttentionKernel*>& attention_kernels() {
+  static const std::vector<const AttentionKernel*> kernels = [] {
+    std::vector<const AttentionKernel*> found;
 #ifdef __x86_64__
-  static const AttentionKernel& chosen = __builtin_cpu_supports("avx512f") ? attention_kernel_avx512
-                                         : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-                                             ? attention_kernel_avx2
-                                             : attention_kernel_base;
-  return chosen;
-#else
-  return attention_kernel_base;
+    const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                            __builtin_cpu_supports("avx512vl");
+    if (has_avx512) found.push_back(&attention_kernel_avx512);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&attention_kernel_avx2);
 #endif
+    found.push_back(&attention_kernel_base);
+    return found;
+  }();
+  return kernels;
 }
 
 }  // namespace hqtrack

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace hqtrack {
 
@@ -46,7 +47,7 @@ struct AttentionKernel {
   int64_t (*window_scratch)(const Window& largest);
 };
 
-/// The fastest one this machine can run.
-const AttentionKernel& attention_kernel();
+/// Those this machine can run, the fastest first.
+const std::vector<const AttentionKernel*>& attention_kernels();
 
 }  // namespace hqtrack

@@ -2,12 +2,9 @@
 // HQTRACK_ROWS, the queries of a microtile, and HQTRACK_KERNEL, the name of the kernel. Everything here is local to
 // that file: code of one instruction set must not be linked into another.
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <memory>
 
 #include "tracker/attention_kernel.h"
 

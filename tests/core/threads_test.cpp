@@ -1,0 +1,86 @@
+#include "core/threads.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace hqtrack {
+namespace {
+
+// Each test in a thread of its own: the number of threads belongs to the thread that sets it.
+template <class Work>
+void in_a_thread(Work work) {
+  std::thread(work).join();
+}
+
+TEST(Threads, SetsThemForTheCallingThreadOnly) {
+  const int before = at::get_num_threads();
+  in_a_thread([] {
+    set_threads(3, 2);
+    EXPECT_EQ(at::get_num_threads(), 3);
+  });
+  EXPECT_EQ(at::get_num_threads(), before);
+}
+
+TEST(ShareOut, DoesEveryPieceOnce) {
+  for (const int threads : {1, 2, 5}) {
+    in_a_thread([threads] {
+      set_threads(1, threads);
+      for (const int64_t count : {0, 1, 2, 7, 1000}) {
+        std::vector<std::atomic<int>> done(count);
+        share_out(count, [&](int64_t i) { ++done[i]; });
+        for (const std::atomic<int>& each : done) EXPECT_EQ(each, 1);
+      }
+    });
+  }
+}
+
+TEST(ShareOut, WorksWithinItself) {
+  in_a_thread([] {
+    set_threads(1, 3);
+    std::atomic<int> sum = 0;
+    share_out(6, [&](int64_t i) { share_out(4, [&](int64_t j) { sum += static_cast<int>(i * j); }); });
+    EXPECT_EQ(sum, 15 * 6);
+  });
+}
+
+TEST(ShareOut, ServesManyCallersAtOnce) {
+  std::atomic<int> sum = 0;
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      set_threads(1, 4);
+      for (int round = 0; round < 200; ++round) share_out(8, [&](int64_t) { ++sum; });
+    });
+  }
+  callers.clear();
+  EXPECT_EQ(sum, 4 * 200 * 8);
+}
+
+TEST(RunBoth, RunsBothAndThrowsWhatTheFirstThrew) {
+  for (const bool beside : {false, true}) {
+    in_a_thread([beside] {
+      const c10::InferenceMode guard(beside);
+      set_threads(1, 2);
+      bool is_first_done = false, is_second_done = false;
+      run_both([&] { is_first_done = true; }, [&] { is_second_done = c10::InferenceMode::is_enabled() == beside; });
+      EXPECT_TRUE(is_first_done);
+      EXPECT_TRUE(is_second_done);
+      try {
+        run_both([] { throw std::runtime_error("first"); }, [] { throw std::runtime_error("second"); });
+        ADD_FAILURE() << "nothing was thrown";
+      } catch (const std::runtime_error& error) {
+        EXPECT_STREQ(error.what(), "first");
+      }
+      EXPECT_THROW(run_both([] {}, [] { throw std::logic_error("second"); }), std::logic_error);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace hqtrack
