@@ -23,7 +23,7 @@ struct PropagationConfig {
   int64_t key_width = 128;  // channels of queries and keys
 };
 
-/// How a frame becomes the network's input (spec: VMOS section 2).
+/// How a frame becomes the network's input (docs/vmos.md, section 1).
 struct PreprocessConfig {
   int64_t short_edge = 480;
   std::string short_edge_rule =
@@ -33,7 +33,7 @@ struct PreprocessConfig {
   std::array<double, 3> std = {0.229, 0.224, 0.225};
 };
 
-/// What is remembered, and for how long (spec: VMOS section 7).
+/// What is remembered, and for how long (docs/vmos.md, section 7).
 struct MemoryConfig {
   int64_t interval_frames = 50;         // between writes to long-term memory
   int64_t long_term_frames = 6;         // kept at 16x, the first reference included
@@ -59,7 +59,8 @@ struct TrackerConfig {
   PreprocessConfig preprocess;
   MemoryConfig memory;
   StateConfig states;
-  /// "right": ids with gaps get dense slots. "reference": the published behaviour, which uses ids as slots.
+  /// "right": ids with gaps get dense slots, lost objects leave the mask. "reference": ids are slots, every
+  /// pixel stays (docs/vmos.md, section 8).
   std::string compatibility = "right";
 };
 
@@ -76,7 +77,7 @@ struct EncodeConfig {
   std::string preset = "veryfast";
 };
 
-/// `hqtrack train vmos` (spec: VMOS section 11; embedded model).
+/// `hqtrack train vmos` (docs/vmos.md, section 9).
 struct TrainConfig {
   int64_t seed = 1;
   int64_t crop_px = 161;  // square crop, 16 k + 1

@@ -5,18 +5,18 @@
 
 namespace hqtrack {
 
-/// CPU threads that work for the calling thread: of LibTorch's operators, which all wait for the slowest, and of
-/// `share_out`, the calling one included in both.
+/// CPU threads that work for the calling thread: of LibTorch's operators, which all wait for the slowest, and
+/// of `share_out`, the calling one included in both.
 void set_threads(int operators, int shared);
 
-/// Runs work(0) .. work(count - 1) on the calling thread and on helpers, as many as `set_threads` said (default: as LibTorch's
-/// operators). Each takes the next piece when it is ready, so helpers may be slow, or busy elsewhere. Returns when all
-/// pieces are done. `work` must not throw.
+/// Runs work(0) .. work(count - 1) on the calling thread and on helpers, as many as `set_threads` said
+/// (default: as LibTorch's operators). Each takes the next piece when it is ready, so helpers may be slow, or
+/// busy elsewhere. Returns when all pieces are done. `work` must not throw.
 void share_out(int64_t count, const std::function<void(int64_t)>& work);
 
-/// Two computations of LibTorch that do not need each other. With few threads, in inference mode, they run beside each other:
-/// then branches of a network are better work for two threads than the halves of each small operator. Otherwise one
-/// after the other. Throws what they throw, `first` before `second`.
+/// Two computations of LibTorch that do not need each other. With few threads, in inference mode, they run
+/// beside each other: then branches of a network are better work for two threads than the halves of each
+/// small operator. Otherwise one after the other. Throws what they throw, `first` before `second`.
 void run_both(const std::function<void()>& first, const std::function<void()>& second);
 
 }  // namespace hqtrack

@@ -95,7 +95,8 @@ class HqTrack::Impl {
   /// Frames come in order: what lies before this one is not asked for any more.
   std::optional<Features> take_encoded(const at::Tensor& image) {
     const std::lock_guard lock(encoded_mutex_);
-    const auto found = std::ranges::find_if(encoded_, [&](const Encoded& each) { return each.image.is_same(image); });
+    const auto found =
+        std::ranges::find_if(encoded_, [&](const Encoded& each) { return each.image.is_same(image); });
     if (found == encoded_.end()) return std::nullopt;
     std::optional<Features> features = std::move(found->features);
     encoded_.erase(encoded_.begin(), found + 1);

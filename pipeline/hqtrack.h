@@ -32,8 +32,9 @@ class HqTrack {
   /// Names shown for ids; ids without a name show their number.
   void set_names(const std::map<int64_t, std::string>& names);
 
-  /// Computes what does not depend on the frames before, for a frame that will be tracked later: in another thread, so
-  /// that a stream uses the machine better. Results do not change. Kept until the frame is tracked.
+  /// Computes what does not depend on the frames before, for a frame that will be tracked later: in another
+  /// thread, so that a stream uses the machine better. Results do not change. Kept until the frame is
+  /// tracked.
   void encode_ahead(const Frame& frame);
 
   /// Forgets everything and starts with this frame and its label mask; returns the frame with its objects.

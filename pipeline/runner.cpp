@@ -26,7 +26,12 @@ class Run {
  public:
   Run(FrameSource& source, const TrackStep& track, std::span<const std::unique_ptr<FrameSink>> sinks,
       const RunOptions& options)
-      : source_(source), track_(track), sinks_(sinks), options_(options), frames_(options.queue_frames), encoded_(1) {
+      : source_(source),
+        track_(track),
+        sinks_(sinks),
+        options_(options),
+        frames_(options.queue_frames),
+        encoded_(1) {
     for (size_t i = 0; i < sinks.size(); ++i) tracked_.emplace_back(options.queue_frames);
   }
 
@@ -37,7 +42,8 @@ class Run {
       std::vector<std::jthread> threads;
       threads.emplace_back([this] { guarded([this] { read_frames(); }); });
       if (options_.encode_ahead) threads.emplace_back([this] { guarded([this] { encode_frames(); }); });
-      threads.emplace_back([this] { guarded([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); }); });
+      threads.emplace_back(
+          [this] { guarded([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); }); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
         threads.emplace_back([this, i] { guarded([this, i] { write_frames(*sinks_[i], tracked_[i]); }); });
       }
@@ -63,7 +69,8 @@ class Run {
     }
   }
 
-  // The tracker has most of the work. Its operators leave the encoder alone, and what it shares out fills the gaps.
+  // The tracker has most of the work. Its operators leave the encoder alone, and what it shares out fills the
+  // gaps.
   static int encoder_threads() { return std::max(1, at::get_num_threads() / 4); }
 
   void read_frames() {
@@ -92,7 +99,8 @@ class Run {
   }
 
   void track_frames(BoundedQueue<Frame>& frames) {
-    if (options_.encode_ahead) set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
+    if (options_.encode_ahead)
+      set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
     // However this stage ends, the sinks must learn that no more will come.
     const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
       for (auto& queue : run->tracked_) queue.close();

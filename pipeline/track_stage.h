@@ -35,7 +35,7 @@ class TrackStage {
 
  private:
   HqTrack& tracker_;
-  int64_t first_prompt_ = 0;  // no frame before it is encoded
+  int64_t first_prompt_ = 0;               // no frame before it is encoded
   std::map<int64_t, at::Tensor> prompts_;  // by frame index; taken out when used
   bool is_started_ = false;
 };

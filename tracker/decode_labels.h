@@ -10,7 +10,7 @@
 namespace hqtrack {
 
 /// Logits of all engines [1, 1 + objects, h4, w4] enlarged to `size` and, when there are several engines,
-/// merged by soft aggregation (spec: VMOS sections 2 and 7): [1, 1 + slots, H, W]. With several engines every
+/// merged by soft aggregation (docs/vmos.md, section 6): [1, 1 + slots, H, W]. With several engines every
 /// engine counts as full: slots = engines * objects_per_engine, and the missing objects have probability 0.
 /// Any device.
 at::Tensor merge_logits(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine);

@@ -10,7 +10,7 @@
 
 namespace hqtrack {
 
-/// The memory of up to `objects_per_engine` objects, and when it is written (spec: VMOS section 7). Labels
+/// The memory of up to `objects_per_engine` objects, and when it is written (docs/vmos.md, section 7). Labels
 /// are identity slots at network size, uint8 [H, W] on the CPU, 0 = background. Several engines share one
 /// network and its features.
 class Engine {

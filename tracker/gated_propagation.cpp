@@ -4,7 +4,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
 
-#include "tracker/attention.h"
+#include "core/attention.h"
 
 namespace hqtrack {
 namespace {

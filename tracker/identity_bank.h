@@ -6,7 +6,7 @@
 namespace hqtrack {
 
 /// Embeddings of a label map: one vector a cell that says which identities lie in it (Yang et al., AOT,
-/// section "Identification Embedding"; spec: VMOS section 4). Both scales come from 17x17 windows at
+/// section "Identification Embedding"; docs/vmos.md, section 3). Both scales come from 17x17 windows at
 /// stride 16.
 struct IdentityEmbedding {
   at::Tensor stride_16;  // [B, N16, width 16x]

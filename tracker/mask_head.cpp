@@ -20,8 +20,11 @@ ScaleFusion::Output ScaleFusion::fuse(const at::Tensor& features, const at::Tens
   const at::Tensor projected = project_(features);
   const GridSize grid = grid_of(features);
   at::Tensor fused_visual, fused_identity;
-  run_both([&] { fused_visual = visual_out_(projected + resize_bilinear(at::relu(visual_in_(visual)), grid)); },
-           [&] { fused_identity = identity_out_(projected + resize_bilinear(at::relu(identity_in_(identity)), grid)); });
+  run_both(
+      [&] { fused_visual = visual_out_(projected + resize_bilinear(at::relu(visual_in_(visual)), grid)); },
+      [&] {
+        fused_identity = identity_out_(projected + resize_bilinear(at::relu(identity_in_(identity)), grid));
+      });
   probe(name + ".res_vis", fused_visual);
   probe(name + ".res_id", fused_identity);
   return {at::relu(fused_visual), at::relu(fused_identity)};

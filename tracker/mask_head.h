@@ -6,9 +6,9 @@
 namespace hqtrack {
 
 /// Fuses the tokens of a coarser scale into the features of a finer one, the visual and the identity branch
-/// with weights of their own: relu(Res(project(features) + up(relu(GN(conv1(tokens)))))) (spec: VMOS section
-/// 6). Weights: `<scale>_proj`, `<scale>_cons_in[_id]`, `<scale>_cons_out[_id]` beside those of the other
-/// scale.
+/// with weights of their own: relu(Res(project(features) + up(relu(GN(conv1(tokens)))))) (docs/vmos.md,
+/// section 5). Weights: `<scale>_proj`, `<scale>_cons_in[_id]`, `<scale>_cons_out[_id]` beside those of the
+/// other scale.
 class ScaleFusion {
  public:
   /// Registers its layers with `parent`; scale is "s8" or "s4".

@@ -7,8 +7,8 @@
 namespace hqtrack {
 
 /// Long-term memory of one block: a ring of frames in one allocation. The first frame pushed is the reference
-/// and stays; when the ring is full, a new frame takes the place of the oldest of the others (spec: VMOS
-/// section 7, push).
+/// and stays; when the ring is full, a new frame takes the place of the oldest of the others
+/// (docs/vmos.md, section 7).
 class MemoryBank {
  public:
   /// capacity_frames >= 1. With 1, only reference frames are kept, the newest one.

@@ -73,11 +73,9 @@ GridSize network_size(GridSize source, const PreprocessConfig& config) {
     width *= scale;
   }
   const auto fit = [](double edge) {
-    const int64_t n = static_cast<int64_t>(edge);
-    if ((n - 1) % 16 == 0) return n;
-    // Halves go to even. An edge of one cell would have nothing to propagate to.
-    return std::max<int64_t>(
-        17, 16 * static_cast<int64_t>(std::nearbyint(static_cast<double>(n - 1) / 16.0)) + 1);
+    // Cut to whole pixels first; halves go to even. An edge of one cell would have nothing to propagate to.
+    const double strides = std::nearbyint(static_cast<double>(static_cast<int64_t>(edge) - 1) / 16.0);
+    return std::max<int64_t>(17, 16 * static_cast<int64_t>(strides) + 1);
   };
   return {fit(height), fit(width)};
 }

@@ -8,7 +8,7 @@
 namespace hqtrack {
 
 /// Size of the network's input for a frame of that size: short and long edge by the rules of `config`, both
-/// edges of the form 16 k + 1 (spec: VMOS section 2, steps 1 to 4).
+/// edges of the form 16 k + 1 (docs/vmos.md, section 1).
 GridSize network_size(GridSize source, const PreprocessConfig& config);
 
 /// Bicubic resize of uint8 RGB [H, W, 3] (contiguous, CPU) as OpenCV 4.11 and later do it: kernel with a =

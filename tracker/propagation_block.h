@@ -13,8 +13,8 @@ struct BlockState {
 };
 
 /// One gated propagation block: long-term, short-term and self propagation of a visual and an identity branch
-/// that share their attention maps (DeAOT, section "Decoupling Features in Hierarchical Propagation"; spec:
-/// VMOS section 5).
+/// that share their attention maps (DeAOT, section "Decoupling Features in Hierarchical Propagation";
+/// docs/vmos.md, section 4).
 class PropagationBlockImpl : public torch::nn::Module {
  public:
   /// The first block of a network has no identity input. `name` labels its probes.

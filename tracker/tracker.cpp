@@ -73,7 +73,8 @@ class Tracker::Impl {
   Features encode(const at::Tensor& image) const {
     c10::InferenceMode guard;
     const GridSize size = network_size(image_size(image), config_.preprocess);
-    return network_->encode(normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device()));
+    return network_->encode(
+        normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device()));
   }
 
   std::vector<int64_t> object_ids() const {
@@ -141,7 +142,8 @@ Features Tracker::encode(const at::Tensor& image) const { return impl_->encode(i
 void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
   impl_->start(image, label_mask, features);
 }
-TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects, const Features* features) {
+TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects,
+                             const Features* features) {
   return impl_->track(image, new_objects, features);
 }
 std::vector<int64_t> Tracker::object_ids() const { return impl_->object_ids(); }

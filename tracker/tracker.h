@@ -25,15 +25,15 @@ struct TrackerResult {
 };
 
 /// VMOS with its memory and the objects' ids: follows the objects of a reference frame through a video
-/// (spec: VMOS sections 2, 4 and 7). Used by one thread, but for `encode`. All frames have one size.
+/// (docs/vmos.md, sections 1, 3, 6 and 7). Used by one thread, but for `encode`. All frames have one size.
 class Tracker {
  public:
   /// Takes a network that has its weights. Runs on the device the network is on.
   Tracker(Vmos network, const TrackerConfig& config);
   ~Tracker();
 
-  /// What the network sees in a picture, whatever is tracked. image: uint8 RGB [H, W, 3] on the CPU. May run in
-  /// another thread beside everything else.
+  /// What the network sees in a picture, whatever is tracked. image: uint8 RGB [H, W, 3] on the CPU. May run
+  /// in another thread beside everything else.
   Features encode(const at::Tensor& image) const;
 
   /// Forgets everything and starts with this frame and its label mask (uint8 [H, W], size of the image, ids
@@ -41,9 +41,10 @@ class Tracker {
   void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features = nullptr);
 
   /// Carries all objects on to the next frame; then pastes `new_objects`, if any (uint8 [H, W], 0 = leave as
-  /// predicted), over the prediction and makes the frame a further reference. Ids may be new or known. Throws Error when
-  /// `start` was not called or the size changed.
-  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects = {}, const Features* features = nullptr);
+  /// predicted), over the prediction and makes the frame a further reference. Ids may be new or known. Throws
+  /// Error when `start` was not called or the size changed.
+  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects = {},
+                      const Features* features = nullptr);
 
   /// Ids known so far, ascending.
   std::vector<int64_t> object_ids() const;

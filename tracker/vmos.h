@@ -13,8 +13,8 @@
 namespace hqtrack {
 
 /// Video multi-object segmenter: encoder, identity banks, gated propagation at 16x and 8x, fusion and head
-/// (HQTrack, section "VMOS"; spec: VMOS sections 3 to 6). Stateless: memory comes in as arguments. A list of
-/// memory frames or states has one entry a block: those at 16x in order, then the one at 8x.
+/// (HQTrack, section "VMOS"; docs/vmos.md, sections 2 to 5). Stateless: memory comes in as arguments. A list
+/// of memory frames or states has one entry a block: those at 16x in order, then the one at 8x.
 ///
 /// The order of calls for a video:
 ///   memory = reference(encode(frame 0), embed_identity(one-hot of the given labels));
@@ -71,8 +71,8 @@ class VmosImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Vmos);
 
-/// Beginnings of the names of tensors that published checkpoints hold and the network never uses (spec: VMOS
-/// section 8).
+/// Beginnings of the names of tensors that published checkpoints hold and the network never uses
+/// (docs/vmos.md, section 8).
 extern const std::vector<std::string> kUnusedVmosWeights;
 
 }  // namespace hqtrack

@@ -25,7 +25,7 @@ struct ClipLoss {
 
 /// Carries the objects of the first frames through the clips as the tracker does, each frame judged before
 /// its labels, true or the network's own, sometimes damaged, enter memory (Yang et al., AOT, section
-/// "Training"; spec: VMOS section 11). The first frame is the only reference and is never damaged. The
+/// "Training"; docs/vmos.md, section 9). The first frame is the only reference and is never damaged. The
 /// backbone is run without gradients when config.encoder_learning_rate_ratio is 0.
 ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& tracker,
                    const TrainConfig& config, const TrainingPhase& phase, Random& random);

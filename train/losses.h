@@ -12,7 +12,7 @@ at::Tensor mask_classes(const at::Tensor& logits, const at::Tensor& valid);
 
 /// Half cross entropy over the `hard_ratio` (0..1] of pixels of each clip that cost most, half soft Jaccard
 /// 1 - (sum p g + 1) / (sum (p + g - p g) + 1), mean over the valid classes of each clip (Yang et al., AOT;
-/// spec: VMOS section 11). logits float [B, C, H, W]; labels int64 [B, H, W], 255 = not counted; valid bool
+/// docs/vmos.md, section 9). logits float [B, C, H, W]; labels int64 [B, H, W], 255 = not counted; valid bool
 /// [B, C]. Returns a scalar, mean over the clips.
 at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& valid,
                              double hard_ratio);

@@ -68,7 +68,8 @@ TEST(RunBoth, RunsBothAndThrowsWhatTheFirstThrew) {
       const c10::InferenceMode guard(beside);
       set_threads(1, 2);
       bool is_first_done = false, is_second_done = false;
-      run_both([&] { is_first_done = true; }, [&] { is_second_done = c10::InferenceMode::is_enabled() == beside; });
+      run_both([&] { is_first_done = true; },
+               [&] { is_second_done = c10::InferenceMode::is_enabled() == beside; });
       EXPECT_TRUE(is_first_done);
       EXPECT_TRUE(is_second_done);
       try {

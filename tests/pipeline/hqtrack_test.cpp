@@ -97,14 +97,17 @@ TEST_F(HqTrackTest, KeepsIdsAndDescribesEveryFrame) {
 
 TEST_F(HqTrackTest, EncodingAheadChangesNothing) {
   HqTrack ahead(config(), "cpu"), plain(config(), "cpu");
-  const std::vector<Frame> frames{make_test_frame(0), make_test_frame(1), make_test_frame(2), make_test_frame(3)};
+  const std::vector<Frame> frames{make_test_frame(0), make_test_frame(1), make_test_frame(2),
+                                  make_test_frame(3)};
   for (const int64_t i : {0, 1, 3}) ahead.encode_ahead(frames[i]);  // not the third
-  EXPECT_TRUE(ahead.start(frames[0], two_objects()).label_mask.equal(plain.start(frames[0], two_objects()).label_mask));
+  EXPECT_TRUE(ahead.start(frames[0], two_objects())
+                  .label_mask.equal(plain.start(frames[0], two_objects()).label_mask));
   for (size_t i = 1; i < frames.size(); ++i) {
     const TrackedFrame found = ahead.track(frames[i]), expected = plain.track(frames[i]);
     EXPECT_TRUE(found.label_mask.equal(expected.label_mask)) << "frame " << i;
     ASSERT_EQ(found.objects.size(), expected.objects.size());
-    for (size_t j = 0; j < found.objects.size(); ++j) EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
+    for (size_t j = 0; j < found.objects.size(); ++j)
+      EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
   }
 }
 

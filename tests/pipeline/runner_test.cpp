@@ -146,8 +146,7 @@ TEST(RunPipeline, EncodesEveryFrameBeforeItIsTracked) {
         EXPECT_GT(num_encoded, frame.index);
         return label_by_index(std::move(frame));
       },
-      outputs.sinks,
-      {.encode_ahead = [&](const Frame& frame) { EXPECT_EQ(num_encoded++, frame.index); }});
+      outputs.sinks, {.encode_ahead = [&](const Frame& frame) { EXPECT_EQ(num_encoded++, frame.index); }});
   EXPECT_EQ(summary.frames, 60);
   EXPECT_EQ(num_encoded, 60);
   expect_frames_up_to(outputs.received[0], 60);
@@ -159,10 +158,9 @@ TEST(RunPipeline, AFailedEncoderLeavesFinishedOutputs) {
   const auto failing = [](const Frame& frame) {
     if (frame.index == 9) throw std::logic_error("encoder failed");
   };
-  EXPECT_EQ(message_of([&] {
-              run_pipeline(source, label_by_index, outputs.sinks, {.encode_ahead = failing});
-            }),
-            "encoder failed");
+  EXPECT_EQ(
+      message_of([&] { run_pipeline(source, label_by_index, outputs.sinks, {.encode_ahead = failing}); }),
+      "encoder failed");
   for (const Received& received : outputs.received) {
     EXPECT_LE(received.frames.size(), 9U);
     EXPECT_TRUE(received.is_finished);

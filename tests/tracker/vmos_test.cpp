@@ -99,7 +99,8 @@ TEST(Vmos, SaysWhichSizeDoesNotFit) {
 
 TEST(Preprocess, SizesAreSixteenKPlusOneAndWithinTheLongEdge) {
   PreprocessConfig config;
-  for (const GridSize in : {GridSize{1, 1}, GridSize{2, 4000}, GridSize{97, 131}, GridSize{2160, 3840}}) {
+  for (const GridSize in :
+       {GridSize{1, 1}, GridSize{1, 1000}, GridSize{2, 4000}, GridSize{97, 131}, GridSize{2160, 3840}}) {
     const GridSize out = network_size(in, config);
     EXPECT_EQ(out.height % 16, 1);
     EXPECT_EQ(out.width % 16, 1);

@@ -11,8 +11,8 @@
 
 namespace hqtrack {
 
-/// DCNv3 with its projections (Wang et al., InternImage, section 3.1; spec: VMOS section 3). [B, h, w, C] ->
-/// same.
+/// DCNv3 with its projections (Wang et al., InternImage, section 3.1; docs/vmos.md, section 2). [B, h, w, C]
+/// -> same.
 class Dcnv3LayerImpl : public torch::nn::Module {
  public:
   Dcnv3LayerImpl(int64_t channels, int64_t groups);

@@ -1,4 +1,4 @@
-#include "tracker/attention.h"
+#include "core/attention.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -18,8 +18,8 @@
 #include <limits>
 #include <vector>
 
+#include "core/attention_kernel.h"
 #include "core/threads.h"
-#include "tracker/attention_kernel.h"
 
 namespace hqtrack {
 namespace {
@@ -32,7 +32,9 @@ constexpr int64_t kTileElements = 8 << 20;
 
 double score_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(2))); }
 
-at::Tensor with_unit_stride(const at::Tensor& tokens) { return tokens.stride(2) == 1 ? tokens : tokens.contiguous(); }
+at::Tensor with_unit_stride(const at::Tensor& tokens) {
+  return tokens.stride(2) == 1 ? tokens : tokens.contiguous();
+}
 
 bool runs_cpu_kernel(const at::Tensor& q) { return q.device().is_cpu() && q.scalar_type() == at::kFloat; }
 
@@ -142,7 +144,8 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   constexpr int64_t kQueries = 96;  // of one piece of work
   const AttentionKernel& kernel = *attention_kernels().front();
-  const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2), value_width = v.size(2);
+  const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
+                value_width = v.size(2);
   const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
   const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
   const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);

@@ -1,21 +1,21 @@
 // Included by one file an instruction set, which defines HQTRACK_LANES, the floats of a vector register,
-// HQTRACK_ROWS, the queries of a microtile, and HQTRACK_KERNEL, the name of the kernel. Everything here is local to
-// that file: code of one instruction set must not be linked into another.
+// HQTRACK_ROWS, the queries of a microtile, and HQTRACK_KERNEL, the name of the kernel. Everything here is
+// local to that file: code of one instruction set must not be linked into another.
 
 #include <cstdint>
 #include <cstring>
 #include <limits>
 
-#include "tracker/attention_kernel.h"
+#include "core/attention_kernel.h"
 
 namespace hqtrack {
 namespace {
 
 constexpr int64_t kLanes = HQTRACK_LANES;
 constexpr int64_t kPanel = 2 * kLanes;
-constexpr int kMicroRows = HQTRACK_ROWS;       // a microtile is kMicroRows x kPanel: it fills the registers
+constexpr int kMicroRows = HQTRACK_ROWS;         // a microtile is kMicroRows x kPanel: it fills the registers
 constexpr int64_t kQueryBlock = 8 * kMicroRows;  // queries of a tile of scores
-constexpr int64_t kKeyBlock = 256;             // keys of a tile: a panel of values lies in the first cache
+constexpr int64_t kKeyBlock = 256;               // keys of a tile: a panel of values lies in the first cache
 
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
 
@@ -55,11 +55,13 @@ void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* 
   for (; r + kMicroRows <= rows; r += kMicroRows) {
     multiply<kMicroRows>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
   }
-  for (; r < rows; ++r) multiply<1>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
+  for (; r < rows; ++r)
+    multiply<1>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
 }
 
-// exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it gives about
-// 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it become vectors.
+// exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it
+// gives about 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it
+// become vectors.
 inline float exp_negative(float x) {
   const float t = (x > -87.0f ? x : -87.0f) * 1.44269504f;
   const float shifted = t + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
@@ -71,15 +73,16 @@ inline float exp_negative(float x) {
   p = p * r + 2.4022648e-1f;
   p = p * r + 6.9314720e-1f;
   p = p * r + 1.0f;
-  return __builtin_bit_cast(float, __builtin_bit_cast(int32_t, p) + (__builtin_bit_cast(int32_t, shifted) << 23));
+  return __builtin_bit_cast(float,
+                            __builtin_bit_cast(int32_t, p) + (__builtin_bit_cast(int32_t, shifted) << 23));
 }
 
 inline void scale_row(float* row, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) row[i] *= factor;
 }
 
-// scores[0..count) become exp(scale * score - m), where m is the larger of `maximum` and the row's own scaled maximum;
-// they are added to `sum`. Returns the factor for what was accumulated under the old maximum.
+// scores[0..count) become exp(scale * score - m), where m is the larger of `maximum` and the row's own scaled
+// maximum; they are added to `sum`. Returns the factor for what was accumulated under the old maximum.
 float softmax_step(float* scores, int64_t count, float scale, float& maximum, float& sum) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
@@ -117,7 +120,8 @@ void pack_values(const float* v, int64_t stride, int64_t count, int64_t width, i
 
 void attend(const AttentionKernel::Rows& rows) {
   const int64_t value_panels = panels_of(rows.value_width), out_width = value_panels * kPanel;
-  float* scores = static_cast<float*>(__builtin_malloc((kQueryBlock * (kKeyBlock + out_width)) * sizeof(float)));
+  float* scores =
+      static_cast<float*>(__builtin_malloc((kQueryBlock * (kKeyBlock + out_width)) * sizeof(float)));
   if (!scores) __builtin_trap();
   float* sums = scores + kQueryBlock * kKeyBlock;
   for (int64_t start = 0; start < rows.num_queries; start += kQueryBlock) {
@@ -131,8 +135,8 @@ void attend(const AttentionKernel::Rows& rows) {
     for (int64_t key = 0; key < rows.num_keys; key += kKeyBlock) {
       const int64_t count = at_most(kKeyBlock, rows.num_keys - key);
       for (int64_t p = 0; p < panels_of(count); ++p) {
-        multiply_rows(queries, q, rows.q_stride, rows.keys + (key + p * kPanel) * rows.key_width, rows.key_width,
-                      scores + p * kPanel, kKeyBlock, false);
+        multiply_rows(queries, q, rows.q_stride, rows.keys + (key + p * kPanel) * rows.key_width,
+                      rows.key_width, scores + p * kPanel, kKeyBlock, false);
       }
       for (int64_t i = 0; i < queries; ++i) {
         const float rescale = softmax_step(scores + i * kKeyBlock, count, rows.scale, maximum[i], sum[i]);
@@ -182,10 +186,13 @@ int64_t window_scratch(const AttentionKernel::Window& largest) {
 }
 
 // Softmax of one query's scores over the cells of the layout; cells outside its own window become 0.
-void windowed_softmax(const AttentionKernel::Window& w, const WindowLayout& layout, int64_t y, int64_t x, float* scores) {
+void windowed_softmax(const AttentionKernel::Window& w, const WindowLayout& layout, int64_t y, int64_t x,
+                      float* scores) {
   const int64_t side = 2 * w.radius + 1;
-  const int64_t from_y = y - w.radius > layout.y0 ? y - w.radius : layout.y0, to_y = at_most(y + w.radius + 1, layout.y1);
-  const int64_t from_x = x - w.radius > layout.x0 ? x - w.radius : layout.x0, to_x = at_most(x + w.radius + 1, layout.x1);
+  const int64_t from_y = y - w.radius > layout.y0 ? y - w.radius : layout.y0,
+                to_y = at_most(y + w.radius + 1, layout.y1);
+  const int64_t from_x = x - w.radius > layout.x0 ? x - w.radius : layout.x0,
+                to_x = at_most(x + w.radius + 1, layout.x1);
   const int64_t count = to_x - from_x;
   const float* bias = w.relative + (y * w.width + x) * side * side;
   float largest = -std::numeric_limits<float>::infinity();
@@ -211,7 +218,8 @@ void windowed_softmax(const AttentionKernel::Window& w, const WindowLayout& layo
   for (int64_t cy = layout.y0; cy < layout.y1; ++cy) {
     float* row = scores + (cy - layout.y0) * layout.columns;
     const bool is_inside = cy >= from_y && cy < to_y;
-    const int64_t begin = is_inside ? from_x - layout.x0 : layout.columns, end = is_inside ? begin + count : begin;
+    const int64_t begin = is_inside ? from_x - layout.x0 : layout.columns,
+                  end = is_inside ? begin + count : begin;
     for (int64_t i = 0; i < begin; ++i) row[i] = 0.0f;
     for (int64_t i = begin; i < end; ++i) row[i] *= factor;
     for (int64_t i = end; i < layout.columns; ++i) row[i] = 0.0f;
@@ -227,7 +235,8 @@ void attend_window(const AttentionKernel::Window& w) {
   float* rows = w.scratch + layout.rows;
   const int64_t out_panels = layout.out_width / kPanel;
   for (int64_t c = layout.cells; c < layout.padded; ++c) {
-    for (int64_t i = 0; i < w.key_width; ++i) keys[(c / kPanel * w.key_width + i) * kPanel + c % kPanel] = 0.0f;
+    for (int64_t i = 0; i < w.key_width; ++i)
+      keys[(c / kPanel * w.key_width + i) * kPanel + c % kPanel] = 0.0f;
   }
   for (int64_t c = 0; c < layout.cells; ++c) {
     const int64_t token = (layout.y0 + c / layout.columns) * w.width + layout.x0 + c % layout.columns;
@@ -247,8 +256,8 @@ void attend_window(const AttentionKernel::Window& w) {
     std::memcpy(rows + i * w.key_width, w.q + token * w.q_stride, w.key_width * sizeof(float));
   }
   for (int64_t p = 0; p < layout.padded / kPanel; ++p) {
-    multiply_rows(layout.queries, rows, w.key_width, keys + p * kPanel * w.key_width, w.key_width, scores + p * kPanel,
-                  layout.padded, false);
+    multiply_rows(layout.queries, rows, w.key_width, keys + p * kPanel * w.key_width, w.key_width,
+                  scores + p * kPanel, layout.padded, false);
   }
   for (int64_t i = 0; i < layout.queries; ++i) {
     windowed_softmax(w, layout, w.y + i / w.num_columns, w.x + i % w.num_columns, scores + i * layout.padded);

@@ -2,4 +2,4 @@
 #define HQTRACK_LANES 16
 #define HQTRACK_ROWS 12
 #define HQTRACK_KERNEL attention_kernel_avx512
-#include "tracker/attention_kernel_body.h"
+#include "core/attention_kernel_body.h"

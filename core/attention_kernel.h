@@ -5,19 +5,23 @@
 
 namespace hqtrack {
 
-/// softmax(scale * q k^T) v of float32 on the CPU, for one head: scores exist only as tiles of a block of queries and a
-/// block of keys, with the running maximum and sum of each query's row. Keys and values are packed once for all
-/// queries, into panels that the innermost loop reads from front to end. Built for several instruction sets; one is
-/// chosen when the program starts.
+/// softmax(scale * q k^T) v of float32 on the CPU, for one head: scores exist only as tiles of a block of
+/// queries and a block of keys, with the running maximum and sum of each query's row. Keys and values are
+/// packed once for all queries, into panels that the innermost loop reads from front to end. Built for
+/// several instruction sets; one is chosen when the program starts.
 struct AttentionKernel {
   /// Keys of a panel of packed keys, channels of a panel of packed values.
   int64_t panel;
 
-  /// Keys [panel * index, panel * (index + 1)) of k [count, width] as packed[index]: [width, panel], 0 behind the last.
-  void (*pack_keys)(const float* k, int64_t stride, int64_t count, int64_t width, int64_t index, float* packed);
+  /// Keys [panel * index, panel * (index + 1)) of k [count, width] as packed[index]: [width, panel], 0 behind
+  /// the last.
+  void (*pack_keys)(const float* k, int64_t stride, int64_t count, int64_t width, int64_t index,
+                    float* packed);
 
-  /// Channels [panel * index, panel * (index + 1)) of v [count, width] as packed[index]: [count, panel], likewise.
-  void (*pack_values)(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index, float* packed);
+  /// Channels [panel * index, panel * (index + 1)) of v [count, width] as packed[index]: [count, panel],
+  /// likewise.
+  void (*pack_values)(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index,
+                      float* packed);
 
   /// Rows of a result. Sizes in elements; `keys` and `values` are packed.
   struct Rows {
@@ -32,14 +36,14 @@ struct AttentionKernel {
   };
   void (*attend)(const Rows& rows);
 
-  /// Local attention of the queries [y, y + num_rows) x [x, x + num_columns) of a map of tokens: each sees the
-  /// (2 radius + 1)^2 cells around it, as far as they are on the map.
+  /// Local attention of the queries [y, y + num_rows) x [x, x + num_columns) of a map of tokens: each sees
+  /// the (2 radius + 1)^2 cells around it, as far as they are on the map.
   struct Window {
     const float *q, *k, *v, *relative;  // tokens [height * width, ...]; relative: added to the scaled scores
     int64_t q_stride, k_stride, v_stride;  // of a token; of `relative` (2 radius + 1)^2
     int64_t height, width, radius, y, x, num_rows, num_columns, key_width, value_width;
     float scale;
-    float* out;  // tokens [height * width, value_width]
+    float* out;      // tokens [height * width, value_width]
     float* scratch;  // window_scratch(...) elements
   };
   void (*attend_window)(const Window& window);

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "tracker/layers.h"
+#include "core/layers.h"
 
 namespace hqtrack {
 
@@ -12,8 +12,8 @@ namespace hqtrack {
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 /// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map
-/// take no part (DeAOT, short-term propagation; spec: VMOS section 5, Local). q [B, N, d], k [B, N, d], v [B,
-/// N, e], N = grid.area(); relative [B, N, (2 radius + 1)^2] is added to the scores q k^T / sqrt(d), entry
+/// take no part (DeAOT, short-term propagation; docs/vmos.md, section 4). q [B, N, d], k [B, N, d], v [B, N,
+/// e], N = grid.area(); relative [B, N, (2 radius + 1)^2] is added to the scores q k^T / sqrt(d), entry
 /// (dy + radius) * (2 radius + 1) + dx + radius. Returns [B, N, e]. Holds a band of rows at a time, never an
 /// N x N map. Differentiable.
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

@@ -2,4 +2,4 @@
 #define HQTRACK_LANES 8
 #define HQTRACK_ROWS 6
 #define HQTRACK_KERNEL attention_kernel_avx2
-#include "tracker/attention_kernel_body.h"
+#include "core/attention_kernel_body.h"

@@ -1,4 +1,4 @@
-#include "tracker/attention_kernel.h"
+#include "core/attention_kernel.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,8 @@ namespace {
 
 at::Tensor random(int64_t rows, int64_t columns) { return at::randn({rows, columns}, at::kDouble) * 1.5; }
 
-at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::Tensor& k,
+                  const at::Tensor& v) {
   const int64_t queries = q.size(0), keys = k.size(0), key_width = k.size(1), value_width = v.size(1);
   const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
   const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
@@ -22,7 +23,8 @@ at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::
   at::Tensor packed_values = at::full({value_panels * kernel.panel * keys}, nan, at::kFloat);
   at::Tensor out = at::full({queries, value_width + 3}, nan, at::kFloat);
   for (int64_t i = 0; i < key_panels; ++i) {
-    kernel.pack_keys(k.const_data_ptr<float>(), key_width, keys, key_width, i, packed_keys.mutable_data_ptr<float>());
+    kernel.pack_keys(k.const_data_ptr<float>(), key_width, keys, key_width, i,
+                     packed_keys.mutable_data_ptr<float>());
   }
   for (int64_t i = 0; i < value_panels; ++i) {
     kernel.pack_values(v.const_data_ptr<float>(), value_width, keys, value_width, i,
@@ -47,28 +49,30 @@ struct Map {
   int64_t height, width, radius, key_width, value_width, rows, columns;
 };
 
-at::Tensor attend_windows(const AttentionKernel& kernel, const Map& map, const at::Tensor& q, const at::Tensor& k,
-                          const at::Tensor& v, const at::Tensor& relative) {
-  at::Tensor out = at::full({map.height * map.width, map.value_width}, std::numeric_limits<double>::quiet_NaN(), at::kFloat);
-  AttentionKernel::Window window{.q = q.const_data_ptr<float>(),
-                                 .k = k.const_data_ptr<float>(),
-                                 .v = v.const_data_ptr<float>(),
-                                 .relative = relative.const_data_ptr<float>(),
-                                 .q_stride = map.key_width,
-                                 .k_stride = map.key_width,
-                                 .v_stride = map.value_width,
-                                 .height = map.height,
-                                 .width = map.width,
-                                 .radius = map.radius,
-                                 .y = 0,
-                                 .x = 0,
-                                 .num_rows = map.rows,
-                                 .num_columns = map.columns,
-                                 .key_width = map.key_width,
-                                 .value_width = map.value_width,
-                                 .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(map.key_width))),
-                                 .out = out.mutable_data_ptr<float>(),
-                                 .scratch = nullptr};
+at::Tensor attend_windows(const AttentionKernel& kernel, const Map& map, const at::Tensor& q,
+                          const at::Tensor& k, const at::Tensor& v, const at::Tensor& relative) {
+  at::Tensor out = at::full({map.height * map.width, map.value_width},
+                            std::numeric_limits<double>::quiet_NaN(), at::kFloat);
+  AttentionKernel::Window window{
+      .q = q.const_data_ptr<float>(),
+      .k = k.const_data_ptr<float>(),
+      .v = v.const_data_ptr<float>(),
+      .relative = relative.const_data_ptr<float>(),
+      .q_stride = map.key_width,
+      .k_stride = map.key_width,
+      .v_stride = map.value_width,
+      .height = map.height,
+      .width = map.width,
+      .radius = map.radius,
+      .y = 0,
+      .x = 0,
+      .num_rows = map.rows,
+      .num_columns = map.columns,
+      .key_width = map.key_width,
+      .value_width = map.value_width,
+      .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(map.key_width))),
+      .out = out.mutable_data_ptr<float>(),
+      .scratch = nullptr};
   std::vector<float> scratch(kernel.window_scratch(window), std::numeric_limits<float>::quiet_NaN());
   window.scratch = scratch.data();
   for (window.y = 0; window.y < map.height; window.y += map.rows) {
@@ -88,7 +92,8 @@ at::Tensor plain_windows(const Map& map, const at::Tensor& q, const at::Tensor& 
   at::Tensor bias = at::full({cells, cells}, -std::numeric_limits<double>::infinity(), at::kDouble);
   for (int64_t a = 0; a < cells; ++a) {
     for (int64_t b = 0; b < cells; ++b) {
-      const int64_t dy = b / map.width - a / map.width + map.radius, dx = b % map.width - a % map.width + map.radius;
+      const int64_t dy = b / map.width - a / map.width + map.radius,
+                    dx = b % map.width - a % map.width + map.radius;
       if (dy >= 0 && dy < side && dx >= 0 && dx < side) bias[a][b] = relative[a][dy * side + dx];
     }
   }
@@ -104,9 +109,13 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
 TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
   at::manual_seed(3);
   for (const AttentionKernel* kernel : attention_kernels()) {
-    for (const auto& [queries, keys, key_width, value_width] :
-         {std::array<int64_t, 4>{1, 1, 1, 1}, {5, 3, 7, 33}, {97, 257, 48, 96}, {49, 700, 64, 31}, {130, 512, 65, 192}}) {
-      const at::Tensor q = random(queries, key_width), k = random(keys, key_width), v = random(keys, value_width);
+    for (const auto& [queries, keys, key_width, value_width] : {std::array<int64_t, 4>{1, 1, 1, 1},
+                                                                {5, 3, 7, 33},
+                                                                {97, 257, 48, 96},
+                                                                {49, 700, 64, 31},
+                                                                {130, 512, 65, 192}}) {
+      const at::Tensor q = random(queries, key_width), k = random(keys, key_width),
+                       v = random(keys, value_width);
       const at::Tensor expected =
           at::softmax(at::mm(q, k.t()) / std::sqrt(static_cast<double>(key_width)), -1).mm(v);
       const at::Tensor found = attend(*kernel, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
@@ -119,13 +128,13 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
 TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
   at::manual_seed(4);
   for (const AttentionKernel* kernel : attention_kernels()) {
-    for (const Map& map : {Map{1, 1, 7, 4, 5, 3, 16}, Map{9, 21, 2, 17, 40, 3, 16}, Map{17, 5, 7, 48, 33, 3, 16},
-                           Map{6, 34, 3, 8, 96, 4, 7}}) {
+    for (const Map& map : {Map{1, 1, 7, 4, 5, 3, 16}, Map{9, 21, 2, 17, 40, 3, 16},
+                           Map{17, 5, 7, 48, 33, 3, 16}, Map{6, 34, 3, 8, 96, 4, 7}}) {
       const int64_t cells = map.height * map.width, side = 2 * map.radius + 1;
       const at::Tensor q = random(cells, map.key_width), k = random(cells, map.key_width);
       const at::Tensor v = random(cells, map.value_width), relative = random(cells, side * side);
-      const at::Tensor found = attend_windows(*kernel, map, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat),
-                                              relative.to(at::kFloat));
+      const at::Tensor found = attend_windows(*kernel, map, q.to(at::kFloat), k.to(at::kFloat),
+                                              v.to(at::kFloat), relative.to(at::kFloat));
       EXPECT_LT(largest_difference(found, plain_windows(map, q, k, v, relative)), 2e-5)
           << "panel " << kernel->panel << ", map " << map.height << " x " << map.width;
     }

@@ -2,7 +2,7 @@
 #define HQTRACK_LANES 4
 #define HQTRACK_ROWS 4
 #define HQTRACK_KERNEL attention_kernel_base
-#include "tracker/attention_kernel_body.h"
+#include "core/attention_kernel_body.h"
 
 namespace hqtrack {
 
@@ -18,7 +18,8 @@ const std::vector<const AttentionKernel*>& attention_kernels() {
                             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl");
     if (has_avx512) found.push_back(&attention_kernel_avx512);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&attention_kernel_avx2);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      found.push_back(&attention_kernel_avx2);
 #endif
     found.push_back(&attention_kernel_base);
     return found;

@@ -1,4 +1,4 @@
-#include "tracker/attention.h"
+#include "core/attention.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
