@@ -17,6 +17,7 @@
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
 #include "eval/davis_report.h"
+#include "io/output_file.h"
 #include "pipeline/hqtrack.h"
 
 namespace hqtrack {
@@ -93,9 +94,11 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
 
 /// Looks at the outputs before hours of work: masks must not replace those they are compared with.
 void check_outputs(const EvalArguments& arguments, const std::vector<DavisSequence>& sequences) {
-  if (!arguments.json_output.empty() &&
-      !fs::is_directory(fs::absolute(arguments.json_output).parent_path())) {
-    throw OutputError(arguments.json_output.string() + ": expected a folder to write it to, found none");
+  if (fs::is_directory(arguments.json_output)) {
+    throw OutputError(arguments.json_output.string() + ": expected a file, found a folder");
+  }
+  if (!arguments.json_output.empty() && !is_special_file(arguments.json_output)) {
+    const OutputFile trial(arguments.json_output);
   }
   if (arguments.mask_output.empty()) return;
   for (const DavisSequence& sequence : sequences) {

@@ -118,7 +118,12 @@ Json video_info(const std::string& url) {
 
 bool is_weights_file(const fs::path& file) {
   const std::string extension = file.extension().string();
-  return extension == ".safetensors" || extension == ".pth" || extension == ".pt" || extension == ".ckpt";
+  if (extension == ".safetensors" || extension == ".pth" || extension == ".pt" || extension == ".ckpt")
+    return true;
+  char start[9] = {};
+  std::error_code ignored;
+  if (fs::is_regular_file(file, ignored)) std::ifstream(file, std::ios::binary).read(start, 9);
+  return start[8] == '{' || std::string(start, 4) == "PK\3\4";
 }
 
 // The contents decide, as in read_weights: a zip file or a pickle is PyTorch's.

@@ -12,7 +12,7 @@
 namespace hqtrack {
 namespace {
 
-constexpr int kSignals[] = {SIGINT, SIGTERM};
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 std::atomic<int> event = -1;  // written by the handler, which may do little else
 std::atomic<bool> is_over = false;
 

@@ -5,7 +5,7 @@
 
 namespace hqtrack {
 
-/// While it lives, the first SIGINT or SIGTERM asks for a stop instead of ending the program; a second one
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for a stop instead of ending the program; a second one
 /// ends it at once. One at a time.
 class Interruption {
  public:

@@ -4,7 +4,10 @@
 
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <set>
+#include <stop_token>
 #include <vector>
 
 #include "cli/interruption.h"
@@ -14,6 +17,7 @@
 #include "cli/track_arguments.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "core/label_mask.h"
 #include "core/log.h"
 #include "io/frame_source.h"
 #include "io/outputs.h"
@@ -32,6 +36,18 @@ Config load_track_config(const TrackArguments& arguments) {
   return config;
 }
 
+void warn_of_unknown(const std::map<int64_t, std::string>& names, const std::vector<PromptMask>& prompts) {
+  std::set<int64_t> ids;
+  for (const PromptMask& prompt : prompts) {
+    const std::vector<int64_t> of_mask = label_ids(prompt.label_mask);
+    ids.insert(of_mask.begin(), of_mask.end());
+  }
+  for (const auto& [id, name] : names) {
+    if (ids.contains(id)) continue;
+    log_warning("--name: expected an id of the masks, found " + std::to_string(id) + " for '" + name + "'");
+  }
+}
+
 // Masks of an earlier, longer video would look like masks of this one.
 void remove_old_masks(const fs::path& folder) {
   std::error_code ignored;
@@ -39,6 +55,20 @@ void remove_old_masks(const fs::path& folder) {
     const std::string stem = entry.path().stem().string();
     const bool is_number = stem.size() >= 5 && stem.find_first_not_of("0123456789") == std::string::npos;
     if (is_number && entry.path().extension() == ".png") fs::remove(entry.path(), ignored);
+  }
+}
+
+// Null when an interruption ended the wait for a first frame.
+std::unique_ptr<FrameSource> open_until_interrupted(const TrackArguments& arguments,
+                                                    std::stop_token interrupted) {
+  SourceConfig config = arguments.source;
+  config.interrupted = interrupted;
+  try {
+    return open_source(arguments.input, config);
+  } catch (const MediaError&) {
+    if (!interrupted.stop_requested()) throw;
+    log_info("interrupted before the first frame");
+    return nullptr;
   }
 }
 
@@ -71,8 +101,12 @@ std::string summary_text(const RunSummary& summary, const TrackArguments& argume
   return line;
 }
 
-void warn_of_unused(const std::vector<int64_t>& pending_frames, int64_t num_frames) {
-  for (const int64_t frame : pending_frames) {
+void report_unused(const TrackStage& stage, int64_t num_frames) {
+  for (const int64_t frame : stage.pending_frames()) {
+    if (!stage.is_started()) {
+      throw MediaError("--mask: expected a frame below " + std::to_string(num_frames) +
+                       ", where the video ended, found " + std::to_string(frame) + "; nothing was tracked");
+    }
     log_warning("--mask: expected a frame below " + std::to_string(num_frames) +
                 ", where the video ended, found " + std::to_string(frame) + "; that mask was not used");
   }
@@ -103,18 +137,20 @@ int run_track(std::span<const std::string> args) {
   if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
 
   const Config config = load_track_config(*arguments);
-  const auto source = open_source(arguments->input, arguments->source);
+  const Interruption interruption;
+  const auto source = open_until_interrupted(*arguments, interruption.token());
+  if (!source) return static_cast<int>(ExitCode::kInterrupted);
   const VideoInfo& video = source->info();
   const std::vector<PromptMask> prompts = read_prompts(arguments->masks, video.height, video.width);
+  warn_of_unknown(arguments->names, prompts);
   HqTrack hqtrack(config, arguments->device);
   hqtrack.set_names(arguments->names);
   TrackStage stage(hqtrack, prompts);
 
-  const Interruption interruption;
   const auto sinks = open_sinks(*arguments, video, config);
   const RunSummary summary =
       run_with_progress(*source, stage, sinks, interruption.token(), !arguments->is_quiet);
-  if (!summary.was_interrupted) warn_of_unused(stage.pending_frames(), summary.frames);
+  if (!summary.was_interrupted) report_unused(stage, summary.frames);
   log_info((summary.was_interrupted ? "interrupted after " : "") + summary_text(summary, *arguments));
   return static_cast<int>(summary.was_interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess);
 }

@@ -53,6 +53,9 @@ MaskArgument parse_mask(const std::string& text) {
   const bool has_frame = colon != std::string::npos && colon > 0 &&
                          std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
                                      [](unsigned char c) { return std::isdigit(c); });
+  if (text.empty() || (has_frame && colon + 1 == text.size())) {
+    throw UsageError("--mask: expected [FRAME:]FILE, found '" + text + "'");
+  }
   if (!has_frame) return {.frame_index = 0, .file = text};
   return {
       .frame_index = parse_integer("--mask", text.substr(0, colon), 0, std::numeric_limits<int32_t>::max()),

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "io/mask_reader.h"
 
 namespace hqtrack {
@@ -100,6 +101,14 @@ DavisSequence read_sequence(const Layout& layout, const std::string& name) {
         ": expected at least 3 annotated frames (the first and the last are not scored), found " +
         std::to_string(annotations.size()));
   }
+  const size_t missing = images.size() - annotations.size();
+  // YouTube-VOS annotates every fifth frame, DAVIS all.
+  const bool is_davis = layout.images.filename() != "JPEGImages";
+  if (is_davis && missing > 0) {
+    log_warning((layout.annotations / name).string() + ": expected " + std::to_string(images.size()) +
+                " annotated frames, as many as pictures, found " + std::to_string(annotations.size()) +
+                "; those without are not scored, those before the first one not tracked");
+  }
   DavisSequence sequence{.name = name, .frames = {}};
   for (auto image = images.find(annotations.begin()->first); image != images.end(); ++image) {
     const auto annotation = annotations.find(image->first);
@@ -125,6 +134,13 @@ std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::pa
   const auto names = list_file.empty() ? sequences_in(layout.annotations) : read_list(root, list_file);
   if (names.empty()) {
     throw MediaError(layout.annotations.string() + ": expected a folder for each sequence, found none");
+  }
+  if (list_file.empty()) {
+    for (const std::string& name : sequences_in(layout.images)) {
+      if (std::ranges::find(names, name) != names.end()) continue;
+      log_warning((layout.annotations / name).string() + ": expected the annotations of '" + name +
+                  "', found no such folder; the sequence is left out");
+    }
   }
   std::vector<DavisSequence> sequences;
   for (const std::string& name : names) sequences.push_back(read_sequence(layout, name));

@@ -12,6 +12,28 @@ namespace {
 
 constexpr int64_t kNoEnd = int64_t{1} << 50;  // µs
 
+/// Asked of the muxer itself: what FFmpeg's tables promise, MP4 and MOV refuse for some codecs.
+bool can_hold(const AVOutputFormat& container, const AVCodecParameters& parameters) {
+  if (avformat_query_codec(&container, parameters.codec_id, FF_COMPLIANCE_NORMAL) != 1) return false;
+  AVFormatContext* trial = nullptr;
+  if (avformat_alloc_output_context2(&trial, &container, nullptr, nullptr) < 0) throw std::bad_alloc();
+  AVStream* stream = avformat_new_stream(trial, nullptr);
+  if (!stream || avio_open_dyn_buf(&trial->pb) < 0) throw std::bad_alloc();
+  avcodec_parameters_copy(stream->codecpar, &parameters);
+  stream->codecpar->codec_tag = 0;
+  stream->time_base = {1, std::max(parameters.sample_rate, 1)};
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "movflags", "frag_keyframe+delay_moov", 0);
+  const bool is_accepted = avformat_init_output(trial, &options) >= 0;
+  av_dict_free(&options);
+  uint8_t* written = nullptr;
+  avio_close_dyn_buf(trial->pb, &written);
+  av_free(written);
+  trial->pb = nullptr;
+  avformat_free_context(trial);
+  return is_accepted;
+}
+
 bool can_hold(const AVOutputFormat& container, AVCodecID codec) {
   return avformat_query_codec(&container, codec, FF_COMPLIANCE_NORMAL) == 1;
 }
@@ -22,6 +44,17 @@ const AVCodec* find_encoder(const AVOutputFormat& container) {
     if (encoder && can_hold(container, encoder->id)) return encoder;
   }
   return nullptr;
+}
+
+AvPacketFilterPtr open_unpacker(const AVStream& stream) {
+  const AVBitStreamFilter* filter = av_bsf_get_by_name("aac_adtstoasc");
+  AVBSFContext* raw = nullptr;
+  if (!filter || av_bsf_alloc(filter, &raw) < 0) throw MediaError("this FFmpeg has no filter aac_adtstoasc");
+  AvPacketFilterPtr unpacker(raw);
+  avcodec_parameters_copy(raw->par_in, stream.codecpar);
+  raw->time_base_in = stream.time_base;
+  if (av_bsf_init(raw) < 0) throw MediaError("the filter aac_adtstoasc refuses the stream");
+  return unpacker;
 }
 
 /// MP4 and MOV can trim the start of a stream; elsewhere times below 0 would move the picture.
@@ -67,7 +100,7 @@ AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(
   }
   const AVOutputFormat& container = *output.oformat;
   const AVCodecParameters& parameters = *from_->codecpar;
-  if (!can_hold(container, parameters.codec_id)) {
+  if (!can_hold(container, parameters)) {
     const std::string name = avcodec_get_name(parameters.codec_id);
     const AVCodec* encoder = find_encoder(container);
     if (!encoder)
@@ -75,6 +108,10 @@ AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(
                        ", and no encoder can replace it");
     transcoder_ =
         std::make_unique<AudioTranscoder>(url_, *from_, *encoder, container.flags & AVFMT_GLOBALHEADER);
+  }
+  // MP4 and MOV would do it themselves, but not while the header waits for the first fragment.
+  if (!transcoder_ && parameters.codec_id == AV_CODEC_ID_AAC && parameters.extradata_size == 0) {
+    unpacker_ = open_unpacker(*from_);
   }
   to_ = avformat_new_stream(&output, nullptr);
   if (!to_) throw std::bad_alloc();
@@ -125,6 +162,11 @@ bool AudioTrack::read_packet() {
 }
 
 int AudioTrack::write(AVPacket& packet, AVRational time_base) {
+  if (unpacker_) {
+    // One packet in, one out; what cannot be unpacked is damaged.
+    if (av_bsf_send_packet(unpacker_.get(), &packet) < 0) return 0;
+    if (av_bsf_receive_packet(unpacker_.get(), &packet) < 0) return 0;
+  }
   av_packet_rescale_ts(&packet, time_base, to_->time_base);
   const int64_t delay = writer_delay(*output_.oformat, *to_);
   packet.pts += delay;

@@ -36,6 +36,7 @@ class AudioTrack {
   AVStream* from_ = nullptr;                     // owned by input_
   AVStream* to_ = nullptr;                       // owned by output_
   std::unique_ptr<AudioTranscoder> transcoder_;  // null: packets are copied
+  AvPacketFilterPtr unpacker_;  // takes the headers of AAC of a broadcast stream; null where there are none
   AvPacketPtr packet_ = make_packet();
   bool has_packet_ = false;
   bool is_over_ = false;

@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,7 +12,6 @@
 #include "io/outputs.h"
 
 namespace hqtrack {
-namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -48,10 +46,7 @@ class EventWriter : public FrameSink {
  public:
   explicit EventWriter(const std::string& file)
       : name_(file == "-" ? "standard output" : file), stream_(nullptr, close_unless_stdout) {
-    std::error_code code;
-    // What is there and no regular file (a pipe, a terminal) is written in place.
-    const bool is_special = fs::exists(file, code) && !fs::is_regular_file(file, code);
-    if (file != "-" && !is_special) output_.emplace(file, OutputFile::WhenDropped::kKeep);
+    if (file != "-" && !is_special_file(file)) output_.emplace(file, OutputFile::WhenDropped::kKeep);
     const std::string path = output_ ? output_->temporary_path().string() : file;
     stream_.reset(file == "-" ? stdout : std::fopen(path.c_str(), "wb"));
     if (!stream_) throw OutputError(name_ + ": cannot be created: " + std::strerror(errno));

@@ -1,6 +1,10 @@
 #include "io/ffmpeg.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <filesystem>
 #include <mutex>
@@ -26,6 +30,39 @@ DecoderLog* decoder_log_of(void* context) {
 }
 
 bool is_local_file(const std::string& url) { return url.find("://") == std::string::npos && url != "-"; }
+
+int is_stopped(void* token) { return static_cast<const std::stop_token*>(token)->stop_requested(); }
+
+/// Reads standard input as FFmpeg's own pipe does, but can be interrupted while nothing comes.
+int read_stdin(void* token, uint8_t* buffer, int size) {
+  constexpr int kPatienceMs = 100;
+  pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  while (true) {
+    if (token && is_stopped(token)) return AVERROR_EXIT;
+    const int ready = ::poll(&input, 1, kPatienceMs);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    const ssize_t count = ready < 0 ? -1 : ::read(STDIN_FILENO, buffer, static_cast<size_t>(size));
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    return count > 0 ? static_cast<int>(count) : count == 0 ? AVERROR_EOF : AVERROR(errno);
+  }
+}
+
+AVIOContext* open_stdin(const std::stop_token* interrupted) {
+  constexpr int kBufferBytes = 1 << 16;
+  void* const buffer = av_malloc(kBufferBytes);
+  AVIOContext* const input =
+      buffer ? avio_alloc_context(static_cast<uint8_t*>(buffer), kBufferBytes, 0,
+                                  const_cast<std::stop_token*>(interrupted), read_stdin, nullptr, nullptr)
+             : nullptr;
+  if (!input) throw std::bad_alloc();
+  return input;
+}
+
+void free_stdin(AVIOContext* input) {
+  if (!input) return;
+  av_freep(&input->buffer);
+  avio_context_free(&input);
+}
 
 }  // namespace
 
@@ -53,7 +90,13 @@ std::string av_error_text(int code) {
   return text;
 }
 
-AvInputPtr open_input(const std::string& url, std::string* complaint) {
+void AvCloseInput::operator()(AVFormatContext* format) const {
+  AVIOContext* const own = format && (format->flags & AVFMT_FLAG_CUSTOM_IO) ? format->pb : nullptr;
+  avformat_close_input(&format);
+  free_stdin(own);
+}
+
+AvInputPtr open_input(const std::string& url, std::string* complaint, const std::stop_token* interrupted) {
   route_ffmpeg_log();
   namespace fs = std::filesystem;
   std::error_code code;
@@ -62,14 +105,19 @@ AvInputPtr open_input(const std::string& url, std::string* complaint) {
     if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0)
       throw MediaError(url + ": the file is empty");
   }
-  AVFormatContext* raw = nullptr;
+  AVFormatContext* raw = avformat_alloc_context();
+  if (!raw) throw std::bad_alloc();
+  AVIOContext* const own = url == "-" ? open_stdin(interrupted) : nullptr;
+  if (own) raw->pb = own;
+  if (interrupted) raw->interrupt_callback = {is_stopped, const_cast<std::stop_token*>(interrupted)};
   AVDictionary* options = nullptr;
   if (url.starts_with("http")) av_dict_set(&options, "rw_timeout", "30000000", 0);  // µs without a byte
   LogWatch watch;
   // "file:" keeps FFmpeg from reading a protocol name into a file name that holds a colon.
-  const std::string address = url == "-" ? "pipe:0" : is_local_file(url) ? "file:" + url : url;
-  int result = avformat_open_input(&raw, address.c_str(), nullptr, &options);
+  const std::string address = is_local_file(url) ? "file:" + url : url;
+  int result = avformat_open_input(&raw, own ? nullptr : address.c_str(), nullptr, &options);
   av_dict_free(&options);
+  if (result < 0) free_stdin(own);  // `raw` is gone
   AvInputPtr format(raw);
   if (result >= 0) {
     LogWatch format_watch(format.get());
@@ -84,10 +132,21 @@ AvInputPtr open_input(const std::string& url, std::string* complaint) {
   return format;
 }
 
+/// FFmpeg's own decoders of VP8 and VP9 leave out the second stream that WebM hides alpha in; those of libvpx
+/// read it.
+const AVCodec* find_decoder(const AVStream& stream) {
+  const AVCodecID id = stream.codecpar->codec_id;
+  const AVDictionaryEntry* alpha = av_dict_get(stream.metadata, "alpha_mode", nullptr, 0);
+  const char* name = id == AV_CODEC_ID_VP9 ? "libvpx-vp9" : id == AV_CODEC_ID_VP8 ? "libvpx" : nullptr;
+  const AVCodec* of_libvpx =
+      alpha && std::string(alpha->value) == "1" && name ? avcodec_find_decoder_by_name(name) : nullptr;
+  return of_libvpx ? of_libvpx : avcodec_find_decoder(id);
+}
+
 AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads, DecoderLog* log) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const std::string name = avcodec_get_name(parameters.codec_id);
-  const AVCodec* decoder = avcodec_find_decoder(parameters.codec_id);
+  const AVCodec* decoder = find_decoder(stream);
   if (!decoder) throw MediaError(url + ": this FFmpeg has no decoder for codec " + name);
   AvCodecPtr codec(avcodec_alloc_context3(decoder));
   if (!codec) throw std::bad_alloc();

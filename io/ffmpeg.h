@@ -2,6 +2,7 @@
 
 extern "C" {
 #include <libavcodec/avcodec.h>
+#include <libavcodec/bsf.h>
 #include <libavfilter/avfilter.h>
 #include <libavformat/avformat.h>
 #include <libavutil/audio_fifo.h>
@@ -16,6 +17,7 @@ extern "C" {
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 
 namespace hqtrack {
@@ -29,10 +31,11 @@ struct AvDelete {
   void operator()(SwsContext* scaler) const { sws_freeContext(scaler); }
   void operator()(SwrContext* resampler) const { swr_free(&resampler); }
   void operator()(AVAudioFifo* fifo) const { av_audio_fifo_free(fifo); }
+  void operator()(AVBSFContext* filter) const { av_bsf_free(&filter); }
 };
-/// Deletes a context opened with avformat_open_input.
+/// Deletes a context made by `open_input`.
 struct AvCloseInput {
-  void operator()(AVFormatContext* format) const { avformat_close_input(&format); }
+  void operator()(AVFormatContext* format) const;
 };
 /// Deletes a context made with avformat_alloc_output_context2 and closes its file. Writes no trailer.
 struct AvCloseOutput {
@@ -45,6 +48,7 @@ using AvCodecPtr = std::unique_ptr<AVCodecContext, AvDelete>;
 using AvFilterGraphPtr = std::unique_ptr<AVFilterGraph, AvDelete>;
 using AvScalerPtr = std::unique_ptr<SwsContext, AvDelete>;
 using AvResamplerPtr = std::unique_ptr<SwrContext, AvDelete>;
+using AvPacketFilterPtr = std::unique_ptr<AVBSFContext, AvDelete>;
 using AvAudioFifoPtr = std::unique_ptr<AVAudioFifo, AvDelete>;
 using AvInputPtr = std::unique_ptr<AVFormatContext, AvCloseInput>;
 using AvOutputPtr = std::unique_ptr<AVFormatContext, AvCloseOutput>;
@@ -60,8 +64,11 @@ std::string av_error_text(int code);
 inline constexpr AVRational kMicroseconds = {1, 1000000};
 
 /// Opens an input and reads its stream headers; that reads some packets ahead, and `complaint`, where given,
-/// gets what the format first said against them. Throws MediaError: "URL: cannot be opened: ...".
-AvInputPtr open_input(const std::string& url, std::string* complaint = nullptr);
+/// gets what the format first said against them. While the input lives, a stop of `interrupted`, where given,
+/// ends what waits for data with AVERROR_EXIT; it is borrowed. Throws MediaError: "URL: cannot be opened:
+/// ...".
+AvInputPtr open_input(const std::string& url, std::string* complaint = nullptr,
+                      const std::stop_token* interrupted = nullptr);
 
 /// Keeps the first error-level message of one decoder, whichever of the decoder's threads writes it: with
 /// several threads that is all FFmpeg tells of a picture it had to drop.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "core/frame.h"
@@ -32,6 +33,7 @@ struct SourceConfig {
   int64_t start_us = 0;                // first frame at or after this time from the start of the video
   std::optional<int64_t> duration_us;  // stop before start_us + duration_us
   double image_rate = 24.0;            // frames a second of a folder or pattern of images
+  std::stop_token interrupted = {};    // ends the video: also while a stream keeps us waiting
 };
 
 /// Frames of a file, a URL, a pipe or a folder of images, in display order. Used by one thread.

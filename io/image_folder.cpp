@@ -139,7 +139,7 @@ std::vector<fs::path> list_images(const std::string& url) {
 }
 
 ImageFolder::ImageFolder(const std::string& url, const SourceConfig& config)
-    : files_(list_images(url)), converter_(url, /*is_picture=*/true) {
+    : files_(list_images(url)), converter_(url, RgbConverter::Source::kPicture) {
   const AVRational rate = av_d2q(config.image_rate, 1000000);
   if (rate.num <= 0 || rate.den <= 0) {
     throw MediaError(url + ": expected a frame rate above 0, found " + std::to_string(config.image_rate));

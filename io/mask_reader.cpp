@@ -81,15 +81,17 @@ at::Tensor ids_of_colours(const fs::path& file, const at::Tensor& image) {
   return mask;
 }
 
-at::Tensor to_rgb(const fs::path& file, const Picture& picture) {
+at::Tensor to_rgb(const fs::path& file, const Picture& picture, RgbConverter::Source source) {
   const int32_t* matrix = find_display_matrix(*picture.frame);
-  RgbConverter converter(file.string(), /*is_picture=*/true);
+  RgbConverter converter(file.string(), source);
   return converter.convert(*picture.frame, matrix ? orientation_of(matrix) : Orientation{});
 }
 
 }  // namespace
 
-at::Tensor read_image(const fs::path& file) { return to_rgb(file, decode_picture(file)); }
+at::Tensor read_image(const fs::path& file) {
+  return to_rgb(file, decode_picture(file), RgbConverter::Source::kPicture);
+}
 
 at::Tensor read_label_mask(const fs::path& file) {
   const Picture picture = decode_picture(file);
@@ -103,7 +105,7 @@ at::Tensor read_label_mask(const fs::path& file) {
   }
   if (format == AV_PIX_FMT_PAL8) return copy_plane(*picture.frame);
   if (format == AV_PIX_FMT_GRAY8) return binary_to_id(copy_plane(*picture.frame));
-  const at::Tensor image = to_rgb(file, picture);
+  const at::Tensor image = to_rgb(file, picture, RgbConverter::Source::kLabels);
   return is_grey(image) ? binary_to_id(first_channel(image)) : ids_of_colours(file, image);
 }
 

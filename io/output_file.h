@@ -7,12 +7,17 @@
 namespace hqtrack {
 
 /// A file that appears under its final name only when it is complete. Until then it has a temporary name in
-/// the same folder, FILE.part.EXT.
+/// the same folder, FILE.part.EXT, or FILE.part-2.EXT where that name is taken: nothing that lies there is
+/// touched. Where the final name is a link, what it points to is replaced.
 class OutputFile {
  public:
-  enum class WhenDropped { kRemove, kKeep };  // what becomes of a temporary file that is never completed
+  enum class WhenDropped {
+    kRemove,
+    kKeep  // unless it is empty
+  };       // what becomes of a temporary file that is never completed
 
-  explicit OutputFile(std::filesystem::path file, WhenDropped when_dropped = WhenDropped::kRemove);
+  /// Makes the folder, where it is missing, and the temporary file, empty. Throws OutputError.
+  explicit OutputFile(const std::filesystem::path& file, WhenDropped when_dropped = WhenDropped::kRemove);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -29,7 +34,11 @@ class OutputFile {
   bool is_committed_ = false;
 };
 
-/// Writes a whole file so that its name never shows half of it. Throws OutputError.
+/// Whether there is something that cannot be replaced, only written to: a pipe, a terminal, a device.
+bool is_special_file(const std::filesystem::path& file);
+
+/// Writes a whole file so that its name never shows half of it; special files are written in place. Throws
+/// OutputError.
 void write_file(const std::filesystem::path& file, std::span<const uint8_t> bytes);
 
 }  // namespace hqtrack

@@ -23,7 +23,6 @@ void remux(const std::filesystem::path& from, const std::filesystem::path& to, c
     AVStream* copy = avformat_new_stream(output.get(), nullptr);
     if (!copy) throw std::bad_alloc();
     check(avcodec_parameters_copy(copy->codecpar, stream.codecpar));
-    copy->codecpar->codec_tag = 0;
     copy->time_base = stream.time_base;
     copy->avg_frame_rate = stream.avg_frame_rate;
     copy->sample_aspect_ratio = stream.sample_aspect_ratio;

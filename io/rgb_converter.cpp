@@ -68,6 +68,23 @@ void set_chroma_position(SwsContext* scaler, AVPixelFormat format, int location)
   if (log2_height == 1) av_opt_set_int(scaler, "src_v_chr_pos", is_top ? 0 : is_bottom ? 256 : 128, 0);
 }
 
+bool has_alpha(AVPixelFormat format) {
+  const AVPixFmtDescriptor* descriptor = av_pix_fmt_desc_get(format);
+  return descriptor && ((descriptor->flags & AV_PIX_FMT_FLAG_ALPHA) || format == AV_PIX_FMT_PAL8);
+}
+
+cv::Mat on_black(const cv::Mat& rgba) {
+  cv::Mat rgb(rgba.size(), CV_8UC3);
+  for (int y = 0; y < rgba.rows; ++y) {
+    const uint8_t* source = rgba.ptr<uint8_t>(y);
+    uint8_t* target = rgb.ptr<uint8_t>(y);
+    for (int x = 0; x < rgba.cols; ++x, source += 4, target += 3) {
+      for (int c = 0; c < 3; ++c) target[c] = static_cast<uint8_t>((source[c] * source[3] + 127) / 255);
+    }
+  }
+  return rgb;
+}
+
 cv::Mat turned(const cv::Mat& image, const Orientation& orientation, cv::Mat out) {
   cv::Mat transposed = image;
   if (orientation.is_transposed) {
@@ -121,13 +138,14 @@ void RgbConverter::prepare(const Key& key) {
   const AVPixelFormat format = plain_format(key.format, is_full_range);
   if (key.range == AVCOL_RANGE_JPEG || (key.range == AVCOL_RANGE_UNSPECIFIED && is_gray(format)))
     is_full_range = true;
+  const bool is_picture = source_ != Source::kVideo;
   int colorspace = key.colorspace;
   if (colorspace == AVCOL_SPC_UNSPECIFIED || colorspace == AVCOL_SPC_RESERVED) {
-    colorspace = is_picture_ ? AVCOL_SPC_SMPTE170M : guess_colour_matrix(key.width, key.height);
+    colorspace = is_picture ? AVCOL_SPC_SMPTE170M : guess_colour_matrix(key.width, key.height);
   }
   int chroma_location = key.chroma_location;
   if (chroma_location == AVCHROMA_LOC_UNSPECIFIED)
-    chroma_location = is_picture_ ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
+    chroma_location = is_picture ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
 
   scaler_.reset(sws_alloc_context());
   SwsContext* scaler = scaler_.get();
@@ -136,7 +154,9 @@ void RgbConverter::prepare(const Key& key) {
   av_opt_set_int(scaler, "src_format", format, 0);
   av_opt_set_int(scaler, "dstw", key.out_width, 0);
   av_opt_set_int(scaler, "dsth", key.out_height, 0);
-  av_opt_set_int(scaler, "dst_format", AV_PIX_FMT_RGB24, 0);
+  has_alpha_ = source_ != Source::kLabels && has_alpha(format);
+  const AVPixelFormat rgb_format = has_alpha_ ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+  av_opt_set_int(scaler, "dst_format", rgb_format, 0);
   av_opt_set_int(scaler, "sws_flags",
                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, 0);
   set_chroma_position(scaler, format, chroma_location);
@@ -151,7 +171,7 @@ void RgbConverter::prepare(const Key& key) {
   sws_setColorspaceDetails(scaler, matrix, is_full_range, matrix, 1, 0, 1 << 16, 1 << 16);
 
   rgb_ = make_frame();
-  rgb_->format = AV_PIX_FMT_RGB24;
+  rgb_->format = rgb_format;
   rgb_->width = key.out_width;
   rgb_->height = key.out_height;
   if (av_frame_get_buffer(rgb_.get(), 0) < 0) throw std::bad_alloc();
@@ -168,7 +188,8 @@ at::Tensor RgbConverter::convert(const AVFrame& frame, const Orientation& orient
   const bool is_transposed = orientation.is_transposed;
   const int64_t h = is_transposed ? out_width : out_height, w = is_transposed ? out_height : out_width;
   at::Tensor image = at::empty({h, w, 3}, at::kByte);
-  const cv::Mat decoded(out_height, out_width, CV_8UC3, rgb_->data[0], rgb_->linesize[0]);
+  cv::Mat decoded(out_height, out_width, has_alpha_ ? CV_8UC4 : CV_8UC3, rgb_->data[0], rgb_->linesize[0]);
+  if (has_alpha_) decoded = on_black(decoded);
   cv::Mat target(static_cast<int>(h), static_cast<int>(w), CV_8UC3, image.mutable_data_ptr<uint8_t>());
   if (orientation.is_identity()) {
     decoded.copyTo(target);

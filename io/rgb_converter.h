@@ -28,13 +28,19 @@ const int32_t* find_display_matrix(const AVStream& stream);
 const int32_t* find_display_matrix(const AVFrame& frame);
 
 /// Turns decoded pictures of any pixel format into uint8 RGB tensors. Respects colour matrix, range and
-/// chroma position of each picture, with full chroma interpolation; ignores alpha. Used by one thread.
+/// chroma position of each picture, with full chroma interpolation; what is transparent is seen on black, as
+/// players show it. Used by one thread.
 class RgbConverter {
  public:
-  /// `url` is named in errors. is_picture: pictures that name no matrix are BT.601 as JFIF and WebP say;
-  /// video goes by its size.
-  explicit RgbConverter(std::string url, bool is_picture = false)
-      : url_(std::move(url)), is_picture_(is_picture) {}
+  enum class Source {
+    kVideo,
+    kPicture,  // one that names no matrix is BT.601 as JFIF and WebP say; video goes by its size
+    kLabels    // a picture whose values are ids, also where they are transparent
+  };
+
+  /// `url` is named in errors.
+  explicit RgbConverter(std::string url, Source source = Source::kVideo)
+      : url_(std::move(url)), source_(source) {}
 
   /// Returns [H, W, 3], upright. A picture of another size than height x width (as decoded, before turning)
   /// is scaled to it; 0 = its own size. Throws MediaError for a pixel format that cannot be read.
@@ -48,10 +54,11 @@ class RgbConverter {
   void prepare(const Key& key);
 
   std::string url_;
-  bool is_picture_;
+  Source source_;
   Key key_ = {};
   AvScalerPtr scaler_;
-  AvFramePtr rgb_;
+  AvFramePtr rgb_;  // RGB, or RGBA where the source has alpha
+  bool has_alpha_ = false;
 };
 
 }  // namespace hqtrack

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 
@@ -45,7 +46,8 @@ bool is_corrupt(const AVFrame& frame) {
 
 }  // namespace
 
-VideoDecoder::VideoDecoder(const std::string& url) : url_(url), format_(open_input(url, &complaint_)) {
+VideoDecoder::VideoDecoder(const std::string& url, std::stop_token interrupted)
+    : url_(url), interrupted_(std::move(interrupted)), format_(open_input(url, &complaint_, &interrupted_)) {
   stream_ = find_video_stream(*format_);
   if (!stream_) throw MediaError(url + ": expected a video stream, found " + describe_streams(*format_));
   is_mov_ = std::strstr(format_->iformat->name, "mov") != nullptr;
@@ -109,6 +111,7 @@ AvFramePtr VideoDecoder::read() {
     if (result == AVERROR(EAGAIN)) {
       send_packet();
     } else if (result == AVERROR_EOF) {
+      if (interrupted_.stop_requested()) return nullptr;
       if (!damage().empty()) throw_damage(damage());
       check_promises();
       return nullptr;
@@ -252,6 +255,13 @@ void VideoDecoder::check_promises() const {
 }
 
 void VideoDecoder::throw_damage(const std::string& reason) const {
+  const bool is_seekable = format_->pb && (format_->pb->seekable & AVIO_SEEKABLE_NORMAL);
+  if (is_mov_ && num_packets_ == 0 && !is_seekable) {
+    throw MediaError(
+        url_ +
+        ": expected an MP4 whose index comes first (ffmpeg -movflags faststart), or a source that can be "
+        "read from any place, found an index behind the pictures");
+  }
   std::string message = url_ + ": damaged or truncated";
   message +=
       num_pictures_ > 0 ? " after frame " + std::to_string(num_pictures_ - 1) : " before the first frame";

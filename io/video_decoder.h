@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ namespace hqtrack {
 class VideoDecoder {
  public:
   /// Opens the stream. Throws MediaError: not there, no video in it, no decoder.
-  explicit VideoDecoder(const std::string& url);
+  /// A stop of `interrupted` ends the stream where it is.
+  explicit VideoDecoder(const std::string& url, std::stop_token interrupted = {});
 
   /// Goes to the key frame at or before `time_us` (from the start of the video). False when the input cannot
   /// seek. Only before the first `read`.
@@ -56,6 +58,7 @@ class VideoDecoder {
   [[noreturn]] void throw_damage(const std::string& reason) const;
 
   std::string url_;
+  std::stop_token interrupted_;
   std::string complaint_;  // of Matroska, when it was opened
   AvInputPtr format_;
   AVStream* stream_ = nullptr;  // owned by format_

@@ -43,7 +43,7 @@ void VideoReader::start() {
   // beginning.
   constexpr int64_t kMarginUs = 10000000;
   for (const int64_t time_us : std::array{config_.start_us, config_.start_us - kMarginUs, int64_t{0}}) {
-    decoder_ = std::make_unique<VideoDecoder>(url_);
+    decoder_ = std::make_unique<VideoDecoder>(url_, config_.interrupted);
     deinterlacer_ = std::make_unique<Deinterlacer>(url_, decoder_->stream().time_base);
     is_drained_ = false;
     held_.reset();

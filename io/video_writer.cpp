@@ -51,6 +51,10 @@ void VideoWriter::open() {
   stream_ = avformat_new_stream(format_.get(), nullptr);
   if (!stream_) throw std::bad_alloc();
   check(avcodec_parameters_from_context(stream_->codecpar, &codec));
+  // The tag that players of Apple's know; the encoder's headers are global.
+  if (codec.codec_id == AV_CODEC_ID_HEVC && is_fragmented(*format_->oformat)) {
+    stream_->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');
+  }
   stream_->time_base = codec.time_base;
   stream_->avg_frame_rate = codec.framerate;
   stream_->sample_aspect_ratio = codec.sample_aspect_ratio;
@@ -63,10 +67,11 @@ void VideoWriter::open() {
   AVDictionary* options = nullptr;
   if (is_fragmented(*format_->oformat)) {
     // The header waits for the first fragment, so that it can tell where picture and sound begin.
-    av_dict_set(&options, "movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof", 0);
-    av_dict_set(&options, "min_frag_duration", "1000000", 0);
+    // Short fragments: what is written is playable, however the program ends.
+    av_dict_set(&options, "movflags", "empty_moov+delay_moov+default_base_moof", 0);
+    av_dict_set(&options, "frag_duration", "500000", 0);  // µs
   } else {
-    av_dict_set(&options, "cluster_time_limit", "2000", 0);
+    av_dict_set(&options, "cluster_time_limit", "500", 0);
     // Sound that an encoder puts before 0 has a field of its own there, and need not move the picture.
     format_->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
   }

@@ -20,11 +20,13 @@
 namespace hqtrack {
 namespace {
 
-Vmos load_network(const TrackerConfig& config, const std::string& device_name) {
+Vmos load_network(const Config& config, const std::string& device_name) {
   const at::Device device = resolve_device(device_name);
-  if (config.weights.empty()) throw ConfigError("tracker.weights: expected a weights file, found nothing");
-  Vmos network(config);
-  load_weights(*network, config.weights, kUnusedVmosWeights);
+  if (config.tracker.weights.empty()) {
+    throw ConfigError(config.file.string() + ": tracker.weights: expected a weights file, found nothing");
+  }
+  Vmos network(config.tracker);
+  load_weights(*network, config.tracker.weights, kUnusedVmosWeights);
   network->to(device);
   return network;
 }
@@ -55,10 +57,10 @@ at::Tensor without(const at::Tensor& label_mask, const std::array<bool, 256>& is
 
 class HqTrack::Impl {
  public:
-  Impl(const TrackerConfig& config, const std::string& device)
-      : tracker_(load_network(config, device), config),
-        states_(config.states),
-        keeps_all_(config.compatibility == "reference") {}
+  Impl(const Config& config, const std::string& device)
+      : tracker_(load_network(config, device), config.tracker),
+        states_(config.tracker.states),
+        keeps_all_(config.tracker.compatibility == "reference") {}
 
   void set_names(const std::map<int64_t, std::string>& names) { names_ = names; }
 
@@ -142,7 +144,7 @@ class HqTrack::Impl {
 };
 
 HqTrack::HqTrack(const Config& config, const std::string& device)
-    : impl_(std::make_unique<Impl>(config.tracker, device)) {}
+    : impl_(std::make_unique<Impl>(config, device)) {}
 HqTrack::~HqTrack() = default;
 void HqTrack::set_names(const std::map<int64_t, std::string>& names) { impl_->set_names(names); }
 void HqTrack::encode_ahead(const Frame& frame) { impl_->encode_ahead(frame); }

@@ -30,6 +30,8 @@ class TrackStage {
   /// See HqTrack::encode_ahead. Called by one thread, in order, which may be another one.
   void encode_ahead(const Frame& frame);
 
+  /// Whether the frame of some mask was reached.
+  bool is_started() const { return is_started_; }
   /// Frames of the masks that were not reached so far, ascending.
   std::vector<int64_t> pending_frames() const;
 

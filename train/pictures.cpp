@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "io/rgba_picture.h"
 #include "train/picture_cache.h"
 
@@ -210,6 +211,8 @@ class Collector {
   }
 
   Pictures pictures;
+  int64_t num_unreadable = 0;
+  fs::path first_unreadable;
 
  private:
   void add_picture(std::span<const uint8_t> bytes, const fs::path& name, bool may_be_cut_out) {
@@ -219,7 +222,8 @@ class Collector {
     try {
       decoded = decode_rgba_picture(bytes, name.string());
     } catch (const MediaError&) {
-      return;  // one bad picture among thousands
+      if (num_unreadable++ == 0) first_unreadable = name;  // one bad picture among thousands
+      return;
     }
     const cv::Mat rgba(static_cast<int>(decoded.size(0)), static_cast<int>(decoded.size(1)), CV_8UC4,
                        decoded.mutable_data_ptr());
@@ -261,6 +265,10 @@ Pictures load_pictures(const fs::path& folder) {
   scatter(files);
   Collector collector;
   for (const fs::path& file : files) collector.add_file(folder / file, file);
+  if (collector.num_unreadable > 0) {
+    log_warning((folder / collector.first_unreadable).string() + ": expected a picture, found none; " +
+                std::to_string(collector.num_unreadable) + " such files are left out");
+  }
   Pictures& pictures = collector.pictures;
   if (pictures.photographs.empty()) {
     throw MediaError(folder.string() + ": expected photographs of at least " +

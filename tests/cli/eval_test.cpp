@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -82,7 +83,9 @@ TEST_F(EvalProgram, SaysWhatIsWrongByExitCode) {
   EXPECT_EQ(eval({"--results", file("none").string(), "--device", "cpu"}).exit_code, code(ExitCode::kUsage));
   EXPECT_EQ(eval({"--results", file("none").string()}).exit_code, code(ExitCode::kInput));
   EXPECT_EQ(eval({"--list", file("none.txt").string()}).exit_code, code(ExitCode::kInput));
-  EXPECT_EQ(eval({"--json", (file("none") / "scores.json").string()}).exit_code, code(ExitCode::kOutput));
+  std::ofstream(file("taken")) << "a file";
+  EXPECT_EQ(eval({"--json", (file("taken") / "scores.json").string()}).exit_code, code(ExitCode::kOutput));
+  EXPECT_EQ(eval({"--json", file("").string()}).exit_code, code(ExitCode::kOutput));
 }
 
 TEST(EvalHelp, FitsAScreenAndHasAnExample) {

@@ -24,7 +24,7 @@ void redirect(const fs::path& file, int descriptor, int flags) {
 
 }  // namespace
 
-Program::Program(const std::vector<std::string>& args) {
+Program::Program(const std::vector<std::string>& args, const fs::path& input) {
   std::string pattern = (fs::temp_directory_path() / "hqtrack_program_XXXXXX").string();
   folder_ = ::mkdtemp(pattern.data());
   std::vector<char*> arguments = {const_cast<char*>(HQTRACK_PROGRAM)};
@@ -34,7 +34,7 @@ Program::Program(const std::vector<std::string>& args) {
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ == 0) {
-    redirect("/dev/null", STDIN_FILENO, O_RDONLY);
+    redirect(input, STDIN_FILENO, O_RDONLY);
     redirect(folder_ / "out", STDOUT_FILENO, O_WRONLY | O_CREAT);
     redirect(folder_ / "err", STDERR_FILENO, O_WRONLY | O_CREAT);
     ::execv(HQTRACK_PROGRAM, arguments.data());

@@ -18,8 +18,9 @@ struct Finished {
 /// The built `hqtrack` as a child process. What it prints goes into files, so it never waits for its reader.
 class Program {
  public:
-  /// Starts it with these arguments; its configurations are those of the repository.
-  explicit Program(const std::vector<std::string>& args);
+  /// Starts it with these arguments and this file as its standard input; its configurations are those of the
+  /// repository.
+  explicit Program(const std::vector<std::string>& args, const std::filesystem::path& input = "/dev/null");
   /// Kills what is still running.
   ~Program();
   Program(const Program&) = delete;

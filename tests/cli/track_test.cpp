@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -191,13 +192,16 @@ TEST_F(TrackProgram, EachKindOfFailureHasItsExitCode) {
        "missing.safetensors"},
       {with("in.mp4", {"--mask", mask, "--weights", at("text.safetensors")}), ExitCode::kWeights,
        "text.safetensors"},
+      {with("in.mp4", {"--mask", ""}), ExitCode::kUsage, "--mask"},
+      {with("in.mp4", {"--mask", "3:"}), ExitCode::kUsage, "--mask"},
       {with("missing.mp4", {"--mask", mask}), ExitCode::kInput, "missing.mp4"},
       {with("text.mp4", {"--mask", mask}), ExitCode::kInput, "text.mp4"},
       {with("in.mp4", {"--mask", at("missing.png")}), ExitCode::kInput, "missing.png"},
       {with("in.mp4", {"--mask", at("text.png")}), ExitCode::kInput, "text.png"},
       {with("in.mp4", {"--mask", at("empty.png")}), ExitCode::kInput, "empty.png"},
       {with("in.mp4", {"--mask", mask, "--start", "9:00"}), ExitCode::kInput, "in.mp4"},
-      {track("in.mp4", {"--mask", mask, "-o", at("missing/out.mp4")}), ExitCode::kOutput, "missing/out.mp4"},
+      {track("in.mp4", {"--mask", mask, "-o", at("mask.png/out.mp4")}), ExitCode::kOutput,
+       "mask.png/out.mp4"},
       {track("in.mp4", {"--mask", mask, "-o", at("out.txt")}), ExitCode::kOutput, "out.txt"},
       {{"track", at("in.mp4"), "--mask", mask, "-o", at("out.mp4"), "--config", config_, "--device",
         "cuda:77"},
@@ -260,7 +264,7 @@ TEST_F(TrackProgram, TracksADamagedVideoUpToTheDamage) {
 
 TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
   write_video("in.mp4", 1500);
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     Texts args = track_to_all("in.mp4");
     args.push_back("--overwrite");
     fs::remove(at("events.part.ndjson"));
@@ -278,6 +282,38 @@ TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
               std::string::npos)
         << finished.err;
   }
+}
+
+TEST_F(TrackProgram, InterruptionEndsTheWaitForAStream) {
+  write_video("in.mkv", 300);
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  Texts args = track_to_all("in.mkv");
+  args[1] = "-";
+  Program program(args, at("pipe"));
+  std::ofstream pipe(at("pipe"), std::ios::binary);  // stays open: the stream stalls
+  const std::string video = read_text(at("in.mkv"));
+  pipe.write(video.data(), static_cast<std::streamsize>(video.size() / 2)).flush();
+  ASSERT_TRUE(wait_for_events("events.part.ndjson", 10));
+  program.send(SIGINT);
+  const Finished finished = program.wait();
+  EXPECT_EQ(finished.exit_code, code(ExitCode::kInterrupted)) << finished.err;
+  const auto num_events = static_cast<int64_t>(read_events(read_text(at("events.ndjson"))).size());
+  EXPECT_GE(num_events, 10);
+  EXPECT_EQ(count_frames(at("out.mp4")), num_events);
+}
+
+TEST_F(TrackProgram, AVideoThatEndsBeforeItsMasksIsAnError) {
+  write_video("in.mp4", 4);
+  const Finished finished =
+      run_program(track("in.mp4", {"--mask", "4:" + at("mask.png"), "--events", at("events.ndjson")}));
+  EXPECT_EQ(finished.exit_code, code(ExitCode::kInput));
+  EXPECT_NE(finished.err.find("expected a frame below 4"), std::string::npos) << finished.err;
+  const Finished half =
+      run_program(track("in.mp4", {"--mask", at("mask.png"), "--mask", "4:" + at("mask.png"), "--name",
+                                   "9=cat", "--events", "-"}));
+  EXPECT_EQ(half.exit_code, 0) << half.err;
+  EXPECT_NE(half.err.find("expected a frame below 4"), std::string::npos) << half.err;
+  EXPECT_NE(half.err.find("found 9 for 'cat'"), std::string::npos) << half.err;
 }
 
 TEST_F(TrackProgram, AKilledRunLeavesAPlayableVideo) {

@@ -239,7 +239,7 @@ TEST(DavisReport, JsonFileIsWrittenOrSaid) {
   write_davis_json(folder.path() / "scores.json", example_scores(), {});
   std::ifstream stream(folder.path() / "scores.json");
   EXPECT_EQ(nlohmann::json::parse(stream)["num_objects"], 3);
-  EXPECT_THROW(write_davis_json(folder.path() / "nowhere" / "scores.json", example_scores(), {}),
+  EXPECT_THROW(write_davis_json(folder.path() / "scores.json" / "scores.json", example_scores(), {}),
                OutputError);
 }
 

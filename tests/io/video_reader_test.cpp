@@ -174,7 +174,7 @@ TEST_F(VideoReaderTest, ReadsTenAndTwelveBits) {
   expect_near(lower_right(ffv1->read()->image), rgb_of(twelve, AVCOL_SPC_BT709, false, 12), 2);
 }
 
-TEST_F(VideoReaderTest, IgnoresAlphaAndKeepsColour) {
+TEST_F(VideoReaderTest, ShowsTransparencyOnBlack) {
   const std::array<int, 3> samples = {120, 100, 170};
   const auto source = made("alpha.mkv", {.codec = "ffv1",
                                          .pixel_format = AV_PIX_FMT_YUVA420P,
@@ -182,7 +182,22 @@ TEST_F(VideoReaderTest, IgnoresAlphaAndKeepsColour) {
                                          .codec_options = "",
                                          .paint = paint_samples(samples)});
   EXPECT_EQ(source->info().pixel_format, "yuva420p");
-  expect_near(lower_right(source->read()->image), rgb_of(samples, AVCOL_SPC_SMPTE170M, false), 2);
+  Colour expected = rgb_of(samples, AVCOL_SPC_SMPTE170M, false);
+  for (double& channel : expected) channel /= 3;  // alpha is 85 of 255
+  expect_near(lower_right(source->read()->image), expected, 2);
+}
+
+TEST_F(VideoReaderTest, FindsTheAlphaOfWebM) {
+  if (!avcodec_find_encoder_by_name("libvpx-vp9") || !avcodec_find_decoder_by_name("libvpx-vp9"))
+    GTEST_SKIP() << "skipped: this FFmpeg has no libvpx";
+  const auto source = made("alpha.webm", {.codec = "libvpx-vp9",
+                                          .pixel_format = AV_PIX_FMT_YUVA420P,
+                                          .num_frames = 2,
+                                          .codec_options = "crf=4:cpu-used=8",
+                                          .paint = paint_samples({120, 100, 170})});
+  Colour expected = rgb_of({120, 100, 170}, AVCOL_SPC_SMPTE170M, false);
+  for (double& channel : expected) channel /= 3;
+  expect_near(lower_right(source->read()->image), expected, 4);
 }
 
 TEST_F(VideoReaderTest, ReadsGrey) {
