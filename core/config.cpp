@@ -381,9 +381,9 @@ void apply_override(const Fields& fields, const std::string& text) {
 }
 
 /// What no single field can tell.
-void check_consistency(const Config& config) {
+void check_consistency(const Config& config, bool has_overrides) {
   const auto fail = [&](const std::string& message) {
-    throw ConfigError(config.file.string() + ": " + message);
+    throw ConfigError(config.file.string() + (has_overrides ? " with --set: " : ": ") + message);
   };
   const StateConfig& states = config.tracker.states;
   if (states.lost_below > states.uncertain_below) {
@@ -415,7 +415,7 @@ Config load_config(const fs::path& file, const std::vector<std::string>& overrid
   const Fields fields(config);
   apply_file(fields, file);
   for (const std::string& text : overrides) apply_override(fields, text);
-  check_consistency(config);
+  check_consistency(config, !overrides.empty());
   std::string& weights = config.tracker.weights;
   if (!weights.empty()) weights = (fs::absolute(file).parent_path() / weights).lexically_normal().string();
   return config;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <new>
@@ -205,7 +206,10 @@ std::string DecoderLog::first_error() const {
 
 void route_ffmpeg_log() {
   static std::once_flag once;
-  std::call_once(once, [] { av_log_set_callback(receive_ffmpeg_log); });
+  std::call_once(once, [] {
+    av_log_set_callback(receive_ffmpeg_log);
+    ::setenv("SVT_LOG", "1", /*overwrite=*/0);  // SVT-AV1 prints past FFmpeg's log: only errors
+  });
 }
 
 void DecoderLog::clear() {

@@ -157,6 +157,8 @@ TEST_F(ConfigFile, OverridesWinAndAreCheckedAlike) {
   EXPECT_EQ(config.tracker.encoder.depths, (std::vector<int64_t>{2, 2, 3, 1}));
   EXPECT_FALSE(config.overlay.draw_labels);
   EXPECT_EQ(config.train.seed, 4);
+  EXPECT_NE(error_of("", {"tracker.preprocess.max_long_edge=17"}).find(" with --set: tracker.preprocess.max"),
+            std::string::npos);
   EXPECT_EQ(error_of("", {"train.seed=x"}),
             "--set: train.seed: expected a whole number, at least 0, found 'x'");
   EXPECT_EQ(error_of("", {"train.seed="}),
