@@ -11,6 +11,8 @@
 namespace hqtrack {
 namespace {
 
+constexpr size_t kMostLikelyObjects = 40;  // more look like shades of one
+
 std::string size_text(int64_t width, int64_t height) {
   return std::to_string(width) + "x" + std::to_string(height);
 }
@@ -32,6 +34,10 @@ std::vector<PromptMask> read_prompts(const std::vector<MaskArgument>& masks, int
     const std::string file = mask.file.string();
     at::Tensor labels = read_label_mask(mask.file);
     const std::vector<int64_t> ids = label_ids(labels);
+    if (ids.size() > kMostLikelyObjects) {
+      log_warning(file + ": found " + std::to_string(ids.size()) +
+                  " different values, each an object; is the mask blurred or antialiased?");
+    }
     if (ids.empty()) throw MediaError(file + ": expected at least one object, found only background");
     if (labels.size(0) != height || labels.size(1) != width) {
       log_warning(file + ": resized from " + size_text(labels.size(1), labels.size(0)) + " to " +

@@ -4,6 +4,12 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+if (($# > 0)); then
+  say "Usage: scripts/demo.sh   (no arguments; results land in out/demo)"
+  [[ $1 == -h || $1 == --help ]] && exit 0
+  exit 2
+fi
+
 clips="$cache/clips"
 out="$root/out/demo"
 

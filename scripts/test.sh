@@ -4,6 +4,10 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  say "Usage: scripts/test.sh [--preset release|debug|asan|tsan] [arguments for ctest]"
+  exit 0
+fi
 preset=release
 if [[ ${1:-} == --preset ]]; then
   preset="${2:?--preset: expected release, debug, asan or tsan}"
