@@ -69,11 +69,10 @@ void AudioTranscoder::resample(const AVFrame* frame) {
   }
   if (!swr_is_initialized(resampler_.get())) return;
   if (frame && frame->best_effort_timestamp != AV_NOPTS_VALUE) {
-    const AVRational unit = {1, frame->sample_rate * encoder_->sample_rate};
-    const bool is_small = int64_t{frame->sample_rate} * encoder_->sample_rate <= INT32_MAX;
+    const int64_t rate = int64_t{frame->sample_rate} * encoder_->sample_rate;
     const int64_t pts = frame->best_effort_timestamp;
-    const int64_t scaled = is_small
-                               ? av_rescale_q(pts, stream_time_base_, unit)
+    const int64_t scaled = rate <= INT32_MAX
+                               ? av_rescale_q(pts, stream_time_base_, {1, static_cast<int>(rate)})
                                : av_rescale(av_rescale_q(pts, stream_time_base_, {1, frame->sample_rate}),
                                             encoder_->sample_rate, 1);
     swr_next_pts(resampler_.get(), scaled);
