@@ -18,7 +18,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/attention_kernel.h"
+#include "core/cpu_kernels.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -143,7 +143,7 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   constexpr int64_t kQueries = 96;  // of one piece of work
-  const AttentionKernel& kernel = *attention_kernels().front();
+  const AttentionKernel& kernel = cpu_kernels().front()->attention;
   const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
                 value_width = v.size(2);
   const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
@@ -184,8 +184,8 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 
 at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const at::Tensor& relative, GridSize grid, int64_t radius) {
-  constexpr int64_t kRows = 3, kColumns = 16;  // queries that share the cells around them
-  const AttentionKernel& kernel = *attention_kernels().front();
+  constexpr int64_t kRows = 6, kColumns = 8;  // queries that share the cells around them
+  const AttentionKernel& kernel = cpu_kernels().front()->attention;
   const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
   const at::Tensor bias = relative.contiguous();
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 namespace hqtrack {
 
 /// softmax(scale * q k^T) v of float32 on the CPU, for one head: scores exist only as tiles of a block of
 /// queries and a block of keys, with the running maximum and sum of each query's row. Keys and values are
-/// packed once for all queries, into panels that the innermost loop reads from front to end. Built for
-/// several instruction sets; one is chosen when the program starts.
+/// packed once for all queries, into panels that the innermost loop reads from front to end.
 struct AttentionKernel {
   /// Keys of a panel of packed keys, channels of a panel of packed values.
   int64_t panel;
@@ -50,8 +48,5 @@ struct AttentionKernel {
   /// For windows of at most these rows and columns.
   int64_t (*window_scratch)(const Window& largest);
 };
-
-/// Those this machine can run, the fastest first.
-const std::vector<const AttentionKernel*>& attention_kernels();
 
 }  // namespace hqtrack

@@ -1,25 +1,20 @@
-// Included by one file an instruction set, which defines HQTRACK_LANES, the floats of a vector register,
-// HQTRACK_ROWS, the queries of a microtile, and HQTRACK_KERNEL, the name of the kernel. Everything here is
-// local to that file: code of one instruction set must not be linked into another.
+// Part of core/cpu_kernels_body.h.
 
 #include <cstdint>
 #include <cstring>
 #include <limits>
 
 #include "core/attention_kernel.h"
+#include "core/cpu_vector.h"
 
 namespace hqtrack {
 namespace {
 
-constexpr int64_t kLanes = HQTRACK_LANES;
 constexpr int64_t kPanel = 2 * kLanes;
-constexpr int kMicroRows = HQTRACK_ROWS;         // a microtile is kMicroRows x kPanel: it fills the registers
-constexpr int64_t kQueryBlock = 8 * kMicroRows;  // queries of a tile of scores
-constexpr int64_t kKeyBlock = 256;               // keys of a tile: a panel of values lies in the first cache
+constexpr int kMicroRows = HQTRACK_ROWS;  // a microtile is kMicroRows x kPanel: it fills the registers
+constexpr int64_t kQueryBlock = 16 * kMicroRows;  // queries of a tile of scores
+constexpr int64_t kKeyBlock = 512;  // keys of a tile: a panel of values lies in the second cache at most
 
-typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
-
-inline int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t panels_of(int64_t count) { return (count + kPanel - 1) / kPanel; }
 
 // c [R, kPanel] (+)= a [R, depth] * b [depth, kPanel]
@@ -54,6 +49,9 @@ void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* 
   int64_t r = 0;
   for (; r + kMicroRows <= rows; r += kMicroRows) {
     multiply<kMicroRows>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
+  }
+  for (constexpr int kHalf = kMicroRows / 2; r + kHalf <= rows; r += kHalf) {
+    multiply<kHalf>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
   }
   for (; r < rows; ++r)
     multiply<1>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
@@ -273,8 +271,5 @@ void attend_window(const AttentionKernel::Window& w) {
 }
 
 }  // namespace
-
-extern const AttentionKernel HQTRACK_KERNEL;
-const AttentionKernel HQTRACK_KERNEL{kPanel, pack_keys, pack_values, attend, attend_window, window_scratch};
 
 }  // namespace hqtrack

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <omp.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -46,6 +48,12 @@ void share_out(int64_t count, const std::function<void(int64_t)>& work) {
   }
   pieces->take();
   for (int64_t done = pieces->num_done; done < count; done = pieces->num_done) pieces->num_done.wait(done);
+}
+
+void give_way() {
+  constexpr int kNice = 10;
+  const auto thread = static_cast<id_t>(gettid());  // nice values are of threads on Linux
+  setpriority(PRIO_PROCESS, thread, std::max(kNice, getpriority(PRIO_PROCESS, thread)));
 }
 
 void run_both(const std::function<void()>& first, const std::function<void()>& second) {

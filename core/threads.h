@@ -14,6 +14,10 @@ void set_threads(int operators, int shared);
 /// busy elsewhere. Returns when all pieces are done. `work` must not throw.
 void share_out(int64_t count, const std::function<void(int64_t)>& work);
 
+/// Lets the other threads go first where all want the same cores: for work that waits for the tracker, or
+/// that it will wait for only later. Threads which the calling one starts from now on do so as well.
+void give_way();
+
 /// Two computations of LibTorch that do not need each other. With few threads, in inference mode, they run
 /// beside each other: then branches of a network are better work for two threads than the halves of each
 /// small operator. Otherwise one after the other. Throws what they throw, `first` before `second`.

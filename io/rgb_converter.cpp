@@ -73,6 +73,12 @@ bool has_alpha(AVPixelFormat format) {
   return descriptor && ((descriptor->flags & AV_PIX_FMT_FLAG_ALPHA) || format == AV_PIX_FMT_PAL8);
 }
 
+// swscale writes planes from YUV several times as fast as RGB24.
+bool is_yuv(AVPixelFormat format) {
+  const AVPixFmtDescriptor* descriptor = av_pix_fmt_desc_get(format);
+  return descriptor && descriptor->nb_components >= 3 && !(descriptor->flags & AV_PIX_FMT_FLAG_RGB);
+}
+
 cv::Mat on_black(const cv::Mat& rgba) {
   cv::Mat rgb(rgba.size(), CV_8UC3);
   for (int y = 0; y < rgba.rows; ++y) {
@@ -155,7 +161,9 @@ void RgbConverter::prepare(const Key& key) {
   av_opt_set_int(scaler, "dstw", key.out_width, 0);
   av_opt_set_int(scaler, "dsth", key.out_height, 0);
   has_alpha_ = source_ != Source::kLabels && has_alpha(format);
-  const AVPixelFormat rgb_format = has_alpha_ ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+  const AVPixelFormat rgb_format = has_alpha_       ? AV_PIX_FMT_RGBA
+                                   : is_yuv(format) ? AV_PIX_FMT_GBRP
+                                                    : AV_PIX_FMT_RGB24;
   av_opt_set_int(scaler, "dst_format", rgb_format, 0);
   av_opt_set_int(scaler, "sws_flags",
                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, 0);
@@ -188,14 +196,19 @@ at::Tensor RgbConverter::convert(const AVFrame& frame, const Orientation& orient
   const bool is_transposed = orientation.is_transposed;
   const int64_t h = is_transposed ? out_width : out_height, w = is_transposed ? out_height : out_width;
   at::Tensor image = at::empty({h, w, 3}, at::kByte);
-  cv::Mat decoded(out_height, out_width, has_alpha_ ? CV_8UC4 : CV_8UC3, rgb_->data[0], rgb_->linesize[0]);
-  if (has_alpha_) decoded = on_black(decoded);
   cv::Mat target(static_cast<int>(h), static_cast<int>(w), CV_8UC3, image.mutable_data_ptr<uint8_t>());
-  if (orientation.is_identity()) {
-    decoded.copyTo(target);
+  const auto plane = [&](int index, int type) {
+    return cv::Mat(out_height, out_width, type, rgb_->data[index], rgb_->linesize[index]);
+  };
+  cv::Mat picture = orientation.is_identity() ? target : cv::Mat();
+  if (rgb_->format == AV_PIX_FMT_GBRP) {
+    cv::merge(std::array{plane(2, CV_8UC1), plane(0, CV_8UC1), plane(1, CV_8UC1)}, picture);
+  } else if (has_alpha_) {
+    on_black(plane(0, CV_8UC4)).copyTo(picture);
   } else {
-    turned(decoded, orientation, target);
+    plane(0, CV_8UC3).copyTo(picture);
   }
+  if (!orientation.is_identity()) turned(picture, orientation, target);
   return image;
 }
 

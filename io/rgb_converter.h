@@ -57,7 +57,7 @@ class RgbConverter {
   Source source_;
   Key key_ = {};
   AvScalerPtr scaler_;
-  AvFramePtr rgb_;  // RGB, or RGBA where the source has alpha
+  AvFramePtr rgb_;  // planes where the source is YUV, RGBA where it has alpha
   bool has_alpha_ = false;
 };
 

@@ -91,6 +91,7 @@ class Run {
     const std::unique_ptr<BoundedQueue<Frame>, void (*)(BoundedQueue<Frame>*)> close_queue(
         &encoded_, [](BoundedQueue<Frame>* queue) { queue->close(); });
     set_threads(encoder_threads(), encoder_threads());
+    give_way();
     const std::stop_token stop = stop_.get_token();
     while (std::optional<Frame> frame = frames_.pop(stop)) {
       options_.encode_ahead(*frame);
@@ -114,6 +115,7 @@ class Run {
   }
 
   void write_frames(FrameSink& sink, BoundedQueue<TrackedFrame>& queue) {
+    give_way();
     try {
       while (const std::optional<TrackedFrame> frame = queue.pop({})) sink.write(*frame);
       sink.finish();

@@ -37,18 +37,17 @@ std::vector<Tap> linear_taps(int64_t in, int64_t out) {
   return taps;
 }
 
-// Label and probability of one row of pixels from its logits, channel by channel.
+// Label and probability of neighbouring pixels from their logits, channel by channel.
 struct RowDecoder {
-  int64_t width;
   std::vector<float> best, sum;
   std::vector<uint8_t> label;
 
-  explicit RowDecoder(int64_t w) : width(w), best(w), sum(w), label(w) {}
+  explicit RowDecoder(int64_t w) : best(w), sum(w), label(w) {}
 
   // logits: [channels][width]. Leaves the label and, in `best`, its probability.
-  void decode(const float* logits, int64_t channels) {
+  void decode(const float* logits, int64_t channels, int64_t width) {
     std::copy_n(logits, width, best.data());
-    std::fill(label.begin(), label.end(), 0);
+    std::fill_n(label.begin(), width, 0);
     for (int64_t c = 1; c < channels; ++c) {
       const float* row = logits + c * width;
       for (int64_t x = 0; x < width; ++x) {
@@ -57,7 +56,7 @@ struct RowDecoder {
         label[x] = is_larger ? static_cast<uint8_t>(c) : label[x];
       }
     }
-    std::fill(sum.begin(), sum.end(), 0.0f);
+    std::fill_n(sum.begin(), width, 0.0f);
     for (int64_t x = 0; x < width; ++x) {
       if (label[x] == 0) continue;  // the background's probability is not asked for pixel by pixel
       for (int64_t c = 0; c < channels; ++c) sum[x] += std::exp(logits[c * width + x] - best[x]);
@@ -65,6 +64,15 @@ struct RowDecoder {
     for (int64_t x = 0; x < width; ++x) best[x] = label[x] == 0 ? 0.0f : 1.0f / sum[x];
   }
 };
+
+// Cells of the map where the background has the largest logit.
+std::vector<uint8_t> background_cells(const float* logits, int64_t channels, int64_t cells) {
+  std::vector<uint8_t> is_background(cells, 1);
+  for (int64_t c = 1; c < channels; ++c) {
+    for (int64_t i = 0; i < cells; ++i) is_background[i] &= logits[c * cells + i] <= logits[i];
+  }
+  return is_background;
+}
 
 DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
   const at::Tensor source = logits[0].contiguous();
@@ -77,28 +85,46 @@ DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
   std::vector<double> scores(size.height * channels);
   std::vector<int64_t> counts(size.height * channels);
   const float* data = source.const_data_ptr<float>();
+  const std::vector<uint8_t> background = background_cells(data, channels, in_height * in_width);
   uint8_t* labels = decoded.slots.mutable_data_ptr<uint8_t>();
   constexpr int64_t kRows = 32;  // of one piece of work
   share_out((size.height + kRows - 1) / kRows, [&](int64_t piece) {
-    const int64_t begin = piece * kRows, end = std::min(begin + kRows, size.height);
-    std::vector<float> line(in_width), wide(channels * size.width);
+    std::vector<float> line(channels * in_width), wide(channels * size.width);
     RowDecoder decoder(size.width);
-    for (int64_t y = begin; y < end; ++y) {
+    for (int64_t y = piece * kRows; y < std::min((piece + 1) * kRows, size.height); ++y) {
+      const int64_t low = rows[y].low * in_width, high = rows[y].high * in_width;
       for (int64_t c = 0; c < channels; ++c) {
-        const float* low = data + (c * in_height + rows[y].low) * in_width;
-        const float* high = data + (c * in_height + rows[y].high) * in_width;
-        for (int64_t x = 0; x < in_width; ++x)
-          line[x] = low[x] * (1 - rows[y].weight) + high[x] * rows[y].weight;
-        float* out = wide.data() + c * size.width;
-        for (int64_t x = 0; x < size.width; ++x) {
-          out[x] = line[columns[x].low] * (1 - columns[x].weight) + line[columns[x].high] * columns[x].weight;
+        const float* plane = data + c * in_height * in_width;
+        for (int64_t x = 0; x < in_width; ++x) {
+          line[c * in_width + x] = plane[low + x] * (1 - rows[y].weight) + plane[high + x] * rows[y].weight;
         }
       }
-      decoder.decode(wide.data(), channels);
-      std::copy_n(decoder.label.data(), size.width, labels + y * size.width);
+      // Between four cells of background there is background.
+      const auto is_background = [&](int64_t x) {
+        const auto [left, right, weight] = columns[x];
+        return background[low + left] & background[low + right] & background[high + left] &
+               background[high + right];
+      };
+      uint8_t* out = labels + y * size.width;
+      std::fill_n(out, size.width, 0);
       for (int64_t x = 0; x < size.width; ++x) {
-        scores[y * channels + decoder.label[x]] += decoder.best[x];
-        ++counts[y * channels + decoder.label[x]];
+        const int64_t first = x;
+        while (x < size.width && !is_background(x)) ++x;
+        const int64_t count = x - first;
+        if (count == 0) continue;
+        for (int64_t c = 0; c < channels; ++c) {
+          const float* logits = line.data() + c * in_width;
+          for (int64_t i = 0; i < count; ++i) {
+            const auto [left, right, weight] = columns[first + i];
+            wide[c * count + i] = logits[left] * (1 - weight) + logits[right] * weight;
+          }
+        }
+        decoder.decode(wide.data(), channels, count);
+        std::copy_n(decoder.label.data(), count, out + first);
+        for (int64_t i = 0; i < count; ++i) {
+          scores[y * channels + decoder.label[i]] += decoder.best[i];
+          ++counts[y * channels + decoder.label[i]];
+        }
       }
     }
   });

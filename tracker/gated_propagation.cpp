@@ -5,6 +5,7 @@
 #include <ATen/ops/silu.h>
 
 #include "core/attention.h"
+#include "core/depthwise.h"
 
 namespace hqtrack {
 namespace {
@@ -31,7 +32,7 @@ GatedProjectionImpl::GatedProjectionImpl(int64_t width) {
 }
 
 at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tensor& gate, GridSize grid) {
-  return projection(to_tokens(depthwise(to_map(values * gate, grid))));
+  return projection(to_tokens(depthwise_conv(to_map(values * gate, grid), depthwise->weight, {}, 1, 2)));
 }
 
 Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,

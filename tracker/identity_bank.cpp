@@ -1,6 +1,8 @@
 #include "tracker/identity_bank.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
@@ -48,7 +50,10 @@ IdentityEmbedding IdentityBank::embed(const at::Tensor& one_hot) {
 
 void IdentityBank::make_table() {
   const auto bank_table = [](const at::Tensor& weight) { return weight.detach().permute({2, 3, 1, 0}); };
-  table_ = at::cat({bank_table(bank_16_->weight), bank_table(bank_8_->weight)}, -1).to(at::kCPU).contiguous();
+  const at::Tensor weights =
+      at::cat({bank_table(bank_16_->weight), bank_table(bank_8_->weight)}, -1).to(at::kCPU);
+  table_ =
+      at::constant_pad_nd(weights.cumsum(1, at::kDouble).to(at::kFloat), {0, 0, 0, 0, 1, 0}).contiguous();
   table_bias_ = at::cat({bank_16_->bias.detach(), bank_8_->bias.detach()}, 0).to(at::kCPU);
 }
 
@@ -71,11 +76,17 @@ IdentityEmbedding IdentityBank::embed_labels(const at::Tensor& slots) {
       const int64_t y0 = cell / grid.width * kStride - kPadding, x0 = cell % grid.width * kStride - kPadding;
       float* sum = out + cell * channels;
       std::copy_n(bias, channels, sum);
+      const int64_t end = std::min(width, x0 + kKernel);
       for (int64_t y = std::max<int64_t>(0, y0); y < std::min(height, y0 + kKernel); ++y) {
-        for (int64_t x = std::max<int64_t>(0, x0); x < std::min(width, x0 + kKernel); ++x) {
-          const float* row =
-              table + (((y - y0) * kKernel + x - x0) * classes + label[y * width + x]) * channels;
-          for (int64_t c = 0; c < channels; ++c) sum[c] += row[c];
+        const uint8_t* line = label + y * width;
+        for (int64_t x = std::max<int64_t>(0, x0), first = x; x < end; first = x) {
+          while (++x < end && line[x] == line[first]) {
+          }
+          const auto entry = [&](int64_t column) {
+            return table + (((y - y0) * (kKernel + 1) + column - x0) * classes + line[first]) * channels;
+          };
+          const float *to_end = entry(x), *to_first = entry(first);
+          for (int64_t c = 0; c < channels; ++c) sum[c] += to_end[c] - to_first[c];
         }
       }
     }

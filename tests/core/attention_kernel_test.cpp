@@ -1,4 +1,4 @@
-#include "core/attention_kernel.h"
+#include "core/cpu_kernels.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -108,7 +108,8 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
 // Every kernel this machine can run, not only the one it would choose.
 TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
   at::manual_seed(3);
-  for (const AttentionKernel* kernel : attention_kernels()) {
+  for (const CpuKernels* kernels : cpu_kernels()) {
+    const AttentionKernel* kernel = &kernels->attention;
     for (const auto& [queries, keys, key_width, value_width] : {std::array<int64_t, 4>{1, 1, 1, 1},
                                                                 {5, 3, 7, 33},
                                                                 {97, 257, 48, 96},
@@ -127,7 +128,8 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
 
 TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
   at::manual_seed(4);
-  for (const AttentionKernel* kernel : attention_kernels()) {
+  for (const CpuKernels* kernels : cpu_kernels()) {
+    const AttentionKernel* kernel = &kernels->attention;
     for (const Map& map : {Map{1, 1, 7, 4, 5, 3, 16}, Map{9, 21, 2, 17, 40, 3, 16},
                            Map{17, 5, 7, 48, 33, 3, 16}, Map{6, 34, 3, 8, 96, 4, 7}}) {
       const int64_t cells = map.height * map.width, side = 2 * map.radius + 1;
@@ -143,7 +145,8 @@ TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
 
 // A row's maximum may come with its last key, and scores may be far from what an exponential can hold.
 TEST(AttentionKernel, KeepsTheMaximumOfARowThroughAllTiles) {
-  for (const AttentionKernel* kernel : attention_kernels()) {
+  for (const CpuKernels* kernels : cpu_kernels()) {
+    const AttentionKernel* kernel = &kernels->attention;
     const at::Tensor q = at::full({3, 4}, 10.0, at::kFloat);
     at::Tensor k = at::arange(600, at::kFloat).unsqueeze(1).expand({600, 4}).contiguous();
     const at::Tensor v = at::arange(600, at::kFloat).unsqueeze(1).contiguous();

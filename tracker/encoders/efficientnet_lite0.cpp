@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/depthwise.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -53,7 +54,10 @@ EfficientNetLite0::EfficientNetLite0()
 
 at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
   at::Tensor y = expand.is_empty() ? x : relu6_in_place(expand(x));
-  y = project(relu6_in_place(depthwise(y)));
+  const auto& options = depthwise->options;
+  y = depthwise_conv(y, depthwise->weight, depthwise->bias, (*options.stride())[0],
+                     (*options.kernel_size())[0] / 2, 0, 6);
+  y = project(y);
   return has_skip ? x + y : y;
 }
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "core/depthwise.h"
 #include "core/error.h"
 #include "tracker/encoders/dcnv3.h"
 #include "tracker/layers.h"
@@ -43,7 +44,9 @@ Dcnv3LayerImpl::Dcnv3LayerImpl(int64_t channels, int64_t groups) : groups_(group
 }
 
 at::Tensor Dcnv3LayerImpl::forward(const at::Tensor& x) {
-  const at::Tensor query = at::gelu(norm(convolve(depthwise, x)));
+  const at::Tensor query = at::gelu(
+      norm(depthwise_conv(x.permute({0, 3, 1, 2}), depthwise->weight, depthwise->bias, 1, kKernel / 2)
+               .permute({0, 2, 3, 1})));
   const at::Tensor weights = at::softmax(mask(query).unflatten(-1, {groups_, kPoints}), -1).flatten(-2);
   return output_proj(dcnv3(input_proj(x), offset(query), weights, Dcnv3Options{.groups = groups_}));
 }

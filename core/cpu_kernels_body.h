@@ -1,0 +1,16 @@
+// Included by one file an instruction set, which defines HQTRACK_LANES, the floats of a vector register,
+// HQTRACK_ROWS, the queries of a microtile, and HQTRACK_KERNELS, the name of the kernels. Everything here is
+// local to that file: code of one instruction set must not be linked into another.
+
+#include "core/attention_kernel_body.h"
+#include "core/cpu_kernels.h"
+#include "core/depthwise_kernel_body.h"
+
+namespace hqtrack {
+
+extern const CpuKernels HQTRACK_KERNELS;
+const CpuKernels HQTRACK_KERNELS{
+    .attention = {kPanel, pack_keys, pack_values, attend, attend_window, window_scratch},
+    .depthwise = {convolve_rows}};
+
+}  // namespace hqtrack
