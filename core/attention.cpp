@@ -87,8 +87,8 @@ at::Tensor with_outside(const at::Tensor& relative) {
 }
 
 at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::Tensor& k,
-                              const at::Tensor& relative) {
-  at::Tensor scores = at::bmm(q.narrow(1, band.query_start, band.query_count) * score_scale(q),
+                              const at::Tensor& relative, double scale) {
+  at::Tensor scores = at::bmm(q.narrow(1, band.query_start, band.query_count) * scale,
                               k.narrow(1, band.key_start, band.key_count).transpose(1, 2));
   if (relative.defined()) {
     scores += relative.narrow(1, band.query_start, band.query_count)
@@ -98,28 +98,28 @@ at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::T
 }
 
 at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
-                        const at::Tensor& v, const at::Tensor& relative) {
+                        const at::Tensor& v, const at::Tensor& relative, double scale) {
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
   const at::Tensor padded = with_outside(relative);
   for (const Band& band : bands) {
     out.narrow(1, band.query_start, band.query_count)
-        .copy_(at::bmm(band_probabilities(band, q, k, padded), v.narrow(1, band.key_start, band.key_count)));
+        .copy_(at::bmm(band_probabilities(band, q, k, padded, scale),
+                       v.narrow(1, band.key_start, band.key_count)));
   }
   return out;
 }
 
 // Gradients of q, k, v and relative.
 variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
-                                    const at::Tensor& v, const at::Tensor& relative, const at::Tensor& out,
-                                    const at::Tensor& grad_out) {
+                                    const at::Tensor& v, const at::Tensor& relative, double scale,
+                                    const at::Tensor& out, const at::Tensor& grad_out) {
   at::Tensor grad_q = at::empty_like(q), grad_k = at::zeros_like(k), grad_v = at::zeros_like(v),
              grad_relative;
   const at::Tensor padded = with_outside(relative);
   if (relative.defined()) grad_relative = at::zeros_like(padded);
   const at::Tensor row_sum = (out * grad_out).sum(-1, /*keepdim=*/true);  // [B, N, 1]
-  const double scale = score_scale(q);
   for (const Band& band : bands) {
-    const at::Tensor p = band_probabilities(band, q, k, padded);
+    const at::Tensor p = band_probabilities(band, q, k, padded, scale);
     const at::Tensor grad = grad_out.narrow(1, band.query_start, band.query_count);
     const at::Tensor keys = k.narrow(1, band.key_start, band.key_count);
     const at::Tensor values = v.narrow(1, band.key_start, band.key_count);
@@ -141,42 +141,82 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 
 // --- float32 on the CPU
 
-at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+// One entry of a batch: keys and values as the kernel wants them, and the rows of the result.
+struct PackedEntry {
+  const AttentionKernel& kernel;
+  const float *q, *k, *v;
+  int64_t q_stride, k_stride, v_stride, queries, keys, key_width, value_width;
+  float scale;
+  float *packed_k, *packed_v, *out;
+
+  int64_t value_panels() const { return (value_width + kernel.panel - 1) / kernel.panel; }
+  int64_t panels() const { return value_panels() + (keys + kernel.panel - 1) / kernel.panel; }
+  void pack(int64_t index) const {
+    if (index < value_panels()) {
+      kernel.pack_values(v, v_stride, keys, value_width, index, packed_v);
+    } else {
+      kernel.pack_keys(k, k_stride, keys, key_width, index - value_panels(), packed_k);
+    }
+  }
+  void attend(int64_t start, int64_t count) const {
+    kernel.attend({.q = q + start * q_stride,
+                   .q_stride = q_stride,
+                   .num_queries = count,
+                   .num_keys = keys,
+                   .key_width = key_width,
+                   .value_width = value_width,
+                   .keys = packed_k,
+                   .values = packed_v,
+                   .scale = scale,
+                   .out = out + start * value_width,
+                   .out_stride = value_width});
+  }
+};
+
+at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
   constexpr int64_t kQueries = 96;  // of one piece of work
   const AttentionKernel& kernel = cpu_kernels().front()->attention;
   const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
                 value_width = v.size(2);
-  const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
-  const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
   const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
-  at::Tensor packed_keys = at::empty({key_panels * kernel.panel * key_width}, k.options());
-  at::Tensor packed_values = at::empty({value_panels * kernel.panel * keys}, v.options());
-  float* const packed_k = packed_keys.mutable_data_ptr<float>();
-  float* const packed_v = packed_values.mutable_data_ptr<float>();
-  for (int64_t b = 0; b < batch; ++b) {
-    const float* const source_k = rows_k.const_data_ptr<float>() + b * rows_k.stride(0);
-    const float* const source_v = rows_v.const_data_ptr<float>() + b * rows_v.stride(0);
-    share_out(key_panels + value_panels, [&](int64_t index) {
-      if (index < value_panels) {
-        kernel.pack_values(source_v, rows_v.stride(1), keys, value_width, index, packed_v);
-      } else {
-        kernel.pack_keys(source_k, rows_k.stride(1), keys, key_width, index - value_panels, packed_k);
-      }
+  float* const target = out.mutable_data_ptr<float>();
+  const auto padded = [&](int64_t count) { return (count + kernel.panel - 1) / kernel.panel * kernel.panel; };
+  const int64_t packed_size = padded(keys) * key_width + padded(value_width) * keys;
+  const auto entry = [&](int64_t b, float* packed) {
+    return PackedEntry{.kernel = kernel,
+                       .q = rows_q.const_data_ptr<float>() + b * rows_q.stride(0),
+                       .k = rows_k.const_data_ptr<float>() + b * rows_k.stride(0),
+                       .v = rows_v.const_data_ptr<float>() + b * rows_v.stride(0),
+                       .q_stride = rows_q.stride(1),
+                       .k_stride = rows_k.stride(1),
+                       .v_stride = rows_v.stride(1),
+                       .queries = queries,
+                       .keys = keys,
+                       .key_width = key_width,
+                       .value_width = value_width,
+                       .scale = static_cast<float>(scale),
+                       .packed_k = packed,
+                       .packed_v = packed + padded(keys) * key_width,
+                       .out = target + b * queries * value_width};
+  };
+  const int64_t pieces = (queries + kQueries - 1) / kQueries;
+  if (batch > pieces) {  // many short sequences: each is a piece of work
+    share_out(batch, [&](int64_t b) {
+      thread_local std::vector<float> packed;
+      packed.resize(std::max<size_t>(packed.size(), packed_size));
+      const PackedEntry whole = entry(b, packed.data());
+      for (int64_t index = 0; index < whole.panels(); ++index) whole.pack(index);
+      whole.attend(0, queries);
     });
-    share_out((queries + kQueries - 1) / kQueries, [&](int64_t index) {
-      const int64_t start = index * kQueries;
-      kernel.attend({.q = rows_q.const_data_ptr<float>() + b * rows_q.stride(0) + start * rows_q.stride(1),
-                     .q_stride = rows_q.stride(1),
-                     .num_queries = std::min(kQueries, queries - start),
-                     .num_keys = keys,
-                     .key_width = key_width,
-                     .value_width = value_width,
-                     .keys = packed_k,
-                     .values = packed_v,
-                     .scale = static_cast<float>(score_scale(q)),
-                     .out = out.mutable_data_ptr<float>() + (b * queries + start) * value_width,
-                     .out_stride = value_width});
+    return out;
+  }
+  const at::Tensor packed = at::empty({packed_size}, k.options());
+  for (int64_t b = 0; b < batch; ++b) {
+    const PackedEntry shared = entry(b, packed.mutable_data_ptr<float>());
+    share_out(shared.panels(), [&](int64_t index) { shared.pack(index); });
+    share_out(pieces, [&](int64_t index) {
+      shared.attend(index * kQueries, std::min(kQueries, queries - index * kQueries));
     });
   }
   return out;
@@ -228,17 +268,17 @@ at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at
 
 struct AttendFunction : torch::autograd::Function<AttendFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v) {
-    const at::Tensor out = attend_bands(global_bands(q, k), q, k, v, {});
+                            const at::Tensor& v, double scale) {
+    const at::Tensor out = attend_bands(global_bands(q, k), q, k, v, {}, scale);
     context->save_for_backward({q, k, v, out});
+    context->saved_data["scale"] = scale;
     return out;
   }
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    auto result = attend_bands_backward(global_bands(saved[0], saved[1]), saved[0], saved[1], saved[2], {},
-                                        saved[3], grads[0]);
-    result.pop_back();
-    return result;
+    // The gradient of `relative`, which is none, stands for that of the scale.
+    return attend_bands_backward(global_bands(saved[0], saved[1]), saved[0], saved[1], saved[2], {},
+                                 context->saved_data["scale"].toDouble(), saved[3], grads[0]);
   }
 };
 
@@ -246,7 +286,8 @@ struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> 
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const at::Tensor& relative, int64_t height, int64_t width,
                             int64_t radius) {
-    const at::Tensor out = attend_bands(local_bands(q, {height, width}, radius), q, k, v, relative);
+    const at::Tensor out =
+        attend_bands(local_bands(q, {height, width}, radius), q, k, v, relative, score_scale(q));
     context->save_for_backward({q, k, v, relative, out});
     context->saved_data["height"] = height;
     context->saved_data["width"] = width;
@@ -256,8 +297,9 @@ struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     const GridSize grid{context->saved_data["height"].toInt(), context->saved_data["width"].toInt()};
-    auto result = attend_bands_backward(local_bands(saved[0], grid, context->saved_data["radius"].toInt()),
-                                        saved[0], saved[1], saved[2], saved[3], saved[4], grads[0]);
+    auto result =
+        attend_bands_backward(local_bands(saved[0], grid, context->saved_data["radius"].toInt()), saved[0],
+                              saved[1], saved[2], saved[3], score_scale(saved[0]), saved[4], grads[0]);
     result.insert(result.end(), 3, at::Tensor());
     return result;
   }
@@ -280,10 +322,13 @@ void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 }  // namespace
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  std::optional<double> scale) {
   check_attention(q, k, v);
-  if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v);
-  return runs_cpu_kernel(q) ? attend_cpu(q, k, v) : attend_bands(global_bands(q, k), q, k, v, {});
+  const double factor = scale.value_or(score_scale(q));
+  if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
+  return runs_cpu_kernel(q) ? attend_cpu(q, k, v, factor)
+                            : attend_bands(global_bands(q, k), q, k, v, {}, factor);
 }
 
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -301,7 +346,7 @@ at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Te
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }
   return runs_cpu_kernel(q) ? attend_locally_cpu(q, k, v, relative, grid, radius)
-                            : attend_bands(local_bands(q, grid, radius), q, k, v, relative);
+                            : attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
 }
 
 }  // namespace hqtrack

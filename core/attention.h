@@ -2,14 +2,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "core/layers.h"
 
 namespace hqtrack {
 
-/// softmax(q k^T / sqrt(d)) v, one head, without ever holding more scores than one tile (Dao et al.,
-/// FlashAttention). q [B, N, d], k [B, M, d], v [B, M, e] -> [B, N, e]; M > 0; any device and float type.
-/// Differentiable: the backward pass computes the scores again, tile by tile.
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+/// softmax(scale q k^T) v without ever holding more scores than one tile (Dao et al., FlashAttention). q [B,
+/// N, d], k [B, M, d], v [B, M, e] -> [B, N, e]; M > 0; any device and float type; scale: 1 / sqrt(d) unless
+/// given. Heads go into the batch. Differentiable: the backward pass computes the scores again, tile by tile.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  std::optional<double> scale = std::nullopt);
 
 /// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map
 /// take no part (DeAOT, short-term propagation; docs/vmos.md, section 4). q [B, N, d], k [B, N, d], v [B, N,

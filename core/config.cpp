@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kNoLimit = int64_t{1} << 40;
+constexpr const char* kVariantKey = "refiner.variant";
 
 struct IntegerRange {
   int64_t at_least = 0;
@@ -90,6 +91,8 @@ class Fields {
  public:
   explicit Fields(Config& config) {
     bind_tracker(config.tracker);
+    bind_refiner(config.refiner);
+    bind_selector(config.selector);
     bind_overlay(config.overlay);
     bind_encode(config.encode);
     bind_train(config.train);
@@ -118,14 +121,17 @@ class Fields {
                        }});
   }
 
+  /// `count` values, or any number of them.
   template <class Range, class List>
-  void add_list(const std::string& key, List& target, const Range& range, const std::string& kind) {
-    const size_t count = target.size();
-    const std::string expected = "a list of " + std::to_string(count) + " " + kind + describe(range);
+  void add_list(const std::string& key, List& target, const Range& range, const std::string& kind,
+                std::optional<size_t> count) {
+    const std::string number = count ? std::to_string(*count) + " " : "";
+    const std::string expected = "a list of " + number + kind + describe(range);
     fields_.push_back({key, expected, [&target, range, count](const YAML::Node& node) {
-                         if (!node.IsSequence() || node.size() != count) return false;
+                         if (!node.IsSequence() || node.size() != count.value_or(node.size())) return false;
                          List values = target;
-                         for (size_t i = 0; i < count; ++i) {
+                         if constexpr (requires { values.resize(0); }) values.resize(node.size());
+                         for (size_t i = 0; i < node.size(); ++i) {
                            const auto value = parse_in(node[i], range);
                            if (!value) return false;
                            values[i] = *value;
@@ -142,10 +148,13 @@ class Fields {
     add_number(key, target, range, "a number");
   }
   void integers(const std::string& key, std::vector<int64_t>& target, IntegerRange range) {
-    add_list(key, target, range, "whole numbers");
+    add_list(key, target, range, "whole numbers", target.size());
+  }
+  void integers_of_any_count(const std::string& key, std::vector<int64_t>& target, IntegerRange range) {
+    add_list(key, target, range, "whole numbers", std::nullopt);
   }
   void reals(const std::string& key, std::array<double, 3>& target, RealRange range) {
-    add_list(key, target, range, "numbers");
+    add_list(key, target, range, "numbers", target.size());
   }
 
   void flag(const std::string& key, bool& target) {
@@ -207,6 +216,41 @@ class Fields {
     real("tracker.states.uncertain_below", tracker.states.uncertain_below);
     real("tracker.states.lost_below", tracker.states.lost_below);
     choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});
+  }
+
+  void bind_refiner(RefinerConfig& refiner) {
+    text("refiner.weights", refiner.weights);
+    std::string names;
+    for (const auto& [name, sizes] : refiner_variants()) names += (names.empty() ? "" : ", ") + name;
+    fields_.push_back({kVariantKey, "one of " + names, [&refiner](const YAML::Node& node) {
+                         for (const auto& [name, sizes] : refiner_variants()) {
+                           if (!node.IsScalar() || node.Scalar() != name) continue;
+                           refiner.encoder = sizes;
+                           return true;
+                         }
+                         return false;
+                       }});
+    RefinerEncoderConfig& encoder = refiner.encoder;
+    choice("refiner.encoder.type", encoder.type, {"vit", "tiny_vit"});
+    integers_of_any_count("refiner.encoder.widths", encoder.widths, {8, 8192, 8});
+    integers_of_any_count("refiner.encoder.depths", encoder.depths, {1, 256});
+    integers_of_any_count("refiner.encoder.heads", encoder.heads, {1, 256});
+    integers_of_any_count("refiner.encoder.windows", encoder.windows, {1, 256});
+    integers_of_any_count("refiner.encoder.global_blocks", encoder.global_blocks, {0, 255});
+    integer("refiner.decoder.width", refiner.decoder.width, {32, 4096, 32});
+    integer("refiner.decoder.heads", refiner.decoder.heads, {1, 256});
+    integer("refiner.decoder.mlp_width", refiner.decoder.mlp_width, {1, 65536});
+    flag("refiner.decoder.hq_branch", refiner.decoder.hq_branch);
+    integer("refiner.image_size", refiner.image_size, {32, 8192, 16});
+    flag("refiner.multimask", refiner.multimask);
+    flag("refiner.hq_token_only", refiner.hq_token_only);
+    real("refiner.box_margin", refiner.box_margin, {0.0, 10.0});
+    integer("refiner.min_area_px", refiner.min_area_px, {1});
+  }
+
+  void bind_selector(SelectorConfig& selector) {
+    real("selector.iou_threshold", selector.iou_threshold);
+    choice("selector.compatibility", selector.compatibility, {"right", "reference"});
   }
 
   void bind_overlay(OverlayConfig& overlay) {
@@ -330,18 +374,22 @@ void apply_section(const Fields& fields, const YAML::Node& node, const std::stri
                       "expected keys with values, found " + found(node));
   }
   std::set<std::string> seen;
-  for (const auto& entry : node) {
-    const std::string place = place_of(file, entry.first.Mark());
-    if (!entry.first.IsScalar()) throw ConfigError(place + ": expected a key, found " + found(entry.first));
-    const std::string key = section.empty() ? entry.first.Scalar() : section + "." + entry.first.Scalar();
-    if (!seen.insert(key).second)
-      throw ConfigError(place + ": " + key + ": expected once, found a second time");
-    if (const Field* field = fields.find(key)) {
-      assign(*field, entry.second, place);
-    } else if (fields.is_section(key)) {
-      apply_section(fields, entry.second, key, file);
-    } else {
-      throw_unknown(fields, place, key);
+  // A variant sets what single keys then change, wherever it stands.
+  for (const bool is_variant : {true, false}) {
+    for (const auto& entry : node) {
+      const std::string place = place_of(file, entry.first.Mark());
+      if (!entry.first.IsScalar()) throw ConfigError(place + ": expected a key, found " + found(entry.first));
+      const std::string key = section.empty() ? entry.first.Scalar() : section + "." + entry.first.Scalar();
+      if ((key == kVariantKey) != is_variant) continue;
+      if (!seen.insert(key).second)
+        throw ConfigError(place + ": " + key + ": expected once, found a second time");
+      if (const Field* field = fields.find(key)) {
+        assign(*field, entry.second, place);
+      } else if (fields.is_section(key)) {
+        apply_section(fields, entry.second, key, file);
+      } else {
+        throw_unknown(fields, place, key);
+      }
     }
   }
 }
@@ -395,6 +443,9 @@ void check_consistency(const Config& config, bool has_overrides) {
     fail("tracker.preprocess.max_long_edge: expected at least short_edge (" +
          std::to_string(preprocess.short_edge) + "), found " + std::to_string(preprocess.max_long_edge));
   }
+  if (config.refiner.hq_token_only && !config.refiner.decoder.hq_branch) {
+    fail("refiner.hq_token_only: expected false without refiner.decoder.hq_branch, found true");
+  }
   const EncoderConfig& encoder = config.tracker.encoder;
   if (encoder.type != "internimage") return;
   for (size_t level = 0; level < encoder.groups.size(); ++level) {
@@ -409,6 +460,16 @@ void check_consistency(const Config& config, bool has_overrides) {
 
 }  // namespace
 
+const std::vector<std::pair<std::string, RefinerEncoderConfig>>& refiner_variants() {
+  static const std::vector<std::pair<std::string, RefinerEncoderConfig>> kVariants = {
+      {"vit_b", {"vit", {768}, {12}, {12}, {14}, {2, 5, 8, 11}}},
+      {"vit_l", {"vit", {1024}, {24}, {16}, {14}, {5, 11, 17, 23}}},
+      {"vit_h", {"vit", {1280}, {32}, {16}, {14}, {7, 15, 23, 31}}},
+      {"vit_tiny", {"tiny_vit", {64, 128, 160, 320}, {2, 2, 6, 2}, {2, 4, 5, 10}, {7, 7, 14, 7}, {}}},
+  };
+  return kVariants;
+}
+
 Config load_config(const fs::path& file, const std::vector<std::string>& overrides) {
   Config config;
   config.file = file;
@@ -416,8 +477,10 @@ Config load_config(const fs::path& file, const std::vector<std::string>& overrid
   apply_file(fields, file);
   for (const std::string& text : overrides) apply_override(fields, text);
   check_consistency(config, !overrides.empty());
-  std::string& weights = config.tracker.weights;
-  if (!weights.empty()) weights = (fs::absolute(file).parent_path() / weights).lexically_normal().string();
+  for (std::string* weights : {&config.tracker.weights, &config.refiner.weights}) {
+    if (weights->empty()) continue;
+    *weights = (fs::absolute(file).parent_path() / *weights).lexically_normal().string();
+  }
   return config;
 }
 

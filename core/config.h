@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hqtrack {
@@ -64,6 +65,47 @@ struct TrackerConfig {
   std::string compatibility = "right";
 };
 
+/// Image encoder of the refiner: the ViT of SAM or the TinyViT of MobileSAM (docs/hqsam.md, sections 3 and
+/// 4). One number a stage: a ViT is one stage; the first of TinyViT's four is convolutional and has no heads
+/// and windows.
+struct RefinerEncoderConfig {
+  std::string type = "vit";  // vit | tiny_vit
+  std::vector<int64_t> widths = {1280};
+  std::vector<int64_t> depths = {32};  // blocks
+  std::vector<int64_t> heads = {16};
+  std::vector<int64_t> windows = {14};                   // cells an edge
+  std::vector<int64_t> global_blocks = {7, 15, 23, 31};  // vit: blocks that see the whole grid
+};
+
+/// Prompt encoder and mask decoder of the refiner (docs/hqsam.md, sections 5 and 6).
+struct RefinerDecoderConfig {
+  int64_t width = 256;  // channels of tokens and of the image embedding
+  int64_t heads = 8;
+  int64_t mlp_width = 2048;
+  bool hq_branch = true;  // false: plain SAM, without the HQ token
+};
+
+/// HQ-SAM and how it is asked (docs/hqsam.md).
+struct RefinerConfig {
+  std::string weights;  // file; relative to the configuration file
+  /// `refiner.variant` (vit_b, vit_l, vit_h or vit_tiny) sets all of it at once, before single keys do.
+  RefinerEncoderConfig encoder;
+  RefinerDecoderConfig decoder;
+  int64_t image_size = 1024;  // pixels of the long edge, and of the padded square
+  /// true: the best of three SAM masks by the network's own estimate; false: the first one, always.
+  bool multimask = true;
+  bool hq_token_only = false;  // true: the HQ mask alone instead of its sum with the SAM mask
+  double box_margin = 0.0;     // added to each side of a box, times its longer edge
+  int64_t min_area_px = 1;     // smaller objects are not refined
+};
+
+/// Choice between tracked and refined masks (docs/hqsam.md, section 8).
+struct SelectorConfig {
+  double iou_threshold = 0.1;  // a refined mask that agrees less with the tracked one is not taken
+  /// "right": where masks overlap, the higher logit wins. "reference": as published, wrong ids included.
+  std::string compatibility = "right";
+};
+
 /// Overlay video.
 struct OverlayConfig {
   double mask_opacity = 0.45;
@@ -110,10 +152,15 @@ struct TrainConfig {
 struct Config {
   std::filesystem::path file;  // where it was read; empty for built-in defaults
   TrackerConfig tracker;
+  RefinerConfig refiner;
+  SelectorConfig selector;
   OverlayConfig overlay;
   EncodeConfig encode;
   TrainConfig train;
 };
+
+/// Names and sizes of the published encoders of the refiner.
+const std::vector<std::pair<std::string, RefinerEncoderConfig>>& refiner_variants();
 
 /// Reads a YAML file and applies `key.sub=value` overrides. Keys that are left out keep their defaults.
 /// Throws ConfigError naming file, line and key for an unreadable file, an unknown key, a value of the wrong

@@ -39,6 +39,13 @@ struct TrackedObject {
   ObjectState state = ObjectState::kLost;
 };
 
+/// A second opinion on one object of a frame: what the refiner proposes and the selector judges.
+struct MaskProposal {
+  int64_t id = 0;
+  at::Tensor logits;   // float [H, W] on the CPU; above 0 = object
+  double score = 0.0;  // the refiner's own estimate of the mask's IoU with the truth; may lie outside 0..1
+};
+
 /// A frame with its result: what the tracker hands to the sinks.
 struct TrackedFrame {
   Frame frame;

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/conv.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "core/config.h"
+#include "refiner/layers.h"
+
+namespace hqtrack {
+
+/// What HQ-SAM sees in an image, on the grid of stride 16.
+struct ImageFeatures {
+  at::Tensor embedding;  // [B, decoder width, h, w]
+  at::Tensor early;      // [B, early_channels(), h, w]: fine detail for the HQ branch
+};
+
+/// What HQ-SAM needs of an image backbone.
+class ImageEncoder : public torch::nn::Module {
+ public:
+  /// image [B, 3, image_size, image_size], normalised.
+  virtual ImageFeatures encode(const at::Tensor& image) = 0;
+  virtual int64_t early_channels() const = 0;
+};
+
+/// Throws ConfigError for an unknown type and for sizes that do not fit together.
+std::shared_ptr<ImageEncoder> make_image_encoder(const RefinerConfig& config);
+
+/// From the encoder's width to the decoder's: 1x1 and 3x3 convolution, each with a channel norm. Weights:
+/// `neck.0` to `neck.3` of the encoder.
+class Neck {
+ public:
+  Neck(torch::nn::Module& encoder, int64_t in_channels, int64_t out_channels);
+  at::Tensor forward(const at::Tensor& map);
+
+ private:
+  torch::nn::Conv2d reduce_, smooth_;
+  ChannelNorm reduce_norm_, smooth_norm_;
+};
+
+}  // namespace hqtrack

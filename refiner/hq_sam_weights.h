@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/weights/tensor_file.h"
+#include "refiner/hq_sam.h"
+
+namespace hqtrack {
+
+/// Loads a published checkpoint, or weights saved by this program: HQ-SAM, SAM, MobileSAM or Light HQ-SAM, of
+/// the sizes the network was built with. Batch norm is folded into the convolutions before it. A network
+/// without HQ branch also takes a checkpoint that has one. Throws WeightsError, before anything is changed:
+/// one line that names the checkpoint's variant when it is another, else every name that does not fit.
+void load_hq_sam_weights(HqSam& network, const std::filesystem::path& file);
+/// `source` stands in front of a message.
+void load_hq_sam_weights(HqSam& network, const TensorFile& contents, const std::string& source);
+
+/// Takes each batch norm `NAME.bn` (eps 1e-5, running statistics) into the convolution `NAME.c` before it,
+/// which becomes `NAME.weight` and `NAME.bias`. Other tensors stay as they are.
+TensorFile fold_batch_norms(const TensorFile& contents);
+
+}  // namespace hqtrack

@@ -1,0 +1,171 @@
+#include "refiner/preprocess.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "core/threads.h"
+
+namespace hqtrack {
+namespace {
+
+constexpr int kWeightBits = 22;
+constexpr std::array<float, 3> kMean = {123.675f, 116.28f, 103.53f}, kStd = {58.395f, 57.12f, 57.375f};
+
+// Samples of one axis that make up each target pixel, with whole-number weights.
+struct Taps {
+  struct Span {
+    int64_t start, count;
+  };
+  std::vector<Span> spans;
+  int64_t most = 0;              // room of a span's weights
+  std::vector<int32_t> weights;  // [target][most]
+  const int32_t* weights_of(int64_t i) const { return weights.data() + i * most; }
+};
+
+Taps triangle_taps(int64_t in, int64_t out) {
+  const double ratio = static_cast<double>(in) / static_cast<double>(out), reach = std::max(ratio, 1.0);
+  const double inverse = 1.0 / reach;
+  Taps taps;
+  taps.most = static_cast<int64_t>(std::ceil(reach)) * 2 + 1;
+  taps.spans.resize(out);
+  taps.weights.resize(out * taps.most);
+  std::vector<double> raw(taps.most);
+  for (int64_t i = 0; i < out; ++i) {
+    const double centre = (static_cast<double>(i) + 0.5) * ratio;
+    const int64_t start = std::max<int64_t>(static_cast<int64_t>(centre - reach + 0.5), 0);
+    const int64_t count = std::min<int64_t>(static_cast<int64_t>(centre + reach + 0.5), in) - start;
+    double sum = 0;
+    for (int64_t k = 0; k < count; ++k) {
+      raw[k] = std::max(0.0, 1.0 - std::abs((static_cast<double>(start + k) - centre + 0.5) * inverse));
+      sum += raw[k];
+    }
+    taps.spans[i] = {start, count};
+    for (int64_t k = 0; k < count; ++k) {
+      taps.weights[i * taps.most + k] = static_cast<int32_t>(raw[k] / sum * (1 << kWeightBits) + 0.5);
+    }
+  }
+  return taps;
+}
+
+uint8_t rounded(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
+
+constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+constexpr int64_t kRows = 16;  // of one piece of work
+
+template <class Work>
+void share_out_rows(int64_t rows, Work work) {
+  share_out((rows + kRows - 1) / kRows, [&](int64_t piece) {
+    for (int64_t y = piece * kRows; y < std::min(rows, (piece + 1) * kRows); ++y) work(y);
+  });
+}
+
+at::Tensor resize_across(const at::Tensor& image, int64_t width) {
+  const int64_t height = image.size(0), in_width = image.size(1);
+  if (in_width == width) return image;
+  const Taps taps = triangle_taps(in_width, width);
+  at::Tensor out = at::empty({height, width, 3}, image.options());
+  const uint8_t* const source = image.const_data_ptr<uint8_t>();
+  uint8_t* const target = out.mutable_data_ptr<uint8_t>();
+  share_out_rows(height, [&](int64_t y) {
+    const uint8_t* const row = source + y * in_width * 3;
+    uint8_t* pixel = target + y * width * 3;
+    for (int64_t x = 0; x < width; ++x, pixel += 3) {
+      const auto [start, count] = taps.spans[x];
+      const int32_t* const weights = taps.weights_of(x);
+      std::array<int32_t, 3> sum = {kHalf, kHalf, kHalf};
+      for (int64_t k = 0; k < count; ++k) {
+        for (int c = 0; c < 3; ++c) sum[c] += weights[k] * row[(start + k) * 3 + c];
+      }
+      for (int c = 0; c < 3; ++c) pixel[c] = rounded(sum[c]);
+    }
+  });
+  return out;
+}
+
+at::Tensor resize_down(const at::Tensor& image, int64_t height) {
+  const int64_t in_height = image.size(0), row_values = image.size(1) * 3;
+  if (in_height == height) return image;
+  const Taps taps = triangle_taps(in_height, height);
+  at::Tensor out = at::empty({height, image.size(1), 3}, image.options());
+  const uint8_t* const source = image.const_data_ptr<uint8_t>();
+  uint8_t* const target = out.mutable_data_ptr<uint8_t>();
+  share_out_rows(height, [&](int64_t y) {
+    const auto [start, count] = taps.spans[y];
+    std::vector<int32_t> sums(row_values, kHalf);
+    for (int64_t k = 0; k < count; ++k) {
+      const uint8_t* const row = source + (start + k) * row_values;
+      const int32_t weight = taps.weights_of(y)[k];
+      for (int64_t i = 0; i < row_values; ++i) sums[i] += weight * row[i];
+    }
+    std::transform(sums.begin(), sums.end(), target + y * row_values, rounded);
+  });
+  return out;
+}
+
+void check_image(const at::Tensor& image) {
+  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
+                  image.is_contiguous() && image.device().is_cpu() && image.numel() > 0,
+              "image: expected contiguous uint8 [H, W, 3] on the CPU, found ", image.toString(), " ",
+              image.sizes());
+}
+
+}  // namespace
+
+GridSize resized_size(GridSize picture, int64_t image_size) {
+  const double scale =
+      static_cast<double>(image_size) / static_cast<double>(std::max(picture.height, picture.width));
+  const auto fit = [&](int64_t edge) {
+    // A picture may be so long and narrow that nothing would be left of it.
+    return std::max<int64_t>(1, static_cast<int64_t>(std::floor(static_cast<double>(edge) * scale + 0.5)));
+  };
+  return {fit(picture.height), fit(picture.width)};
+}
+
+at::Tensor resize_antialiased(const at::Tensor& image, GridSize size) {
+  check_image(image);
+  return resize_down(resize_across(image, size.width), size.height);
+}
+
+at::Tensor normalize_and_pad(const at::Tensor& image, int64_t image_size) {
+  check_image(image);
+  const int64_t height = image.size(0), row_values = image.size(1) * 3;
+  TORCH_CHECK(height <= image_size && image.size(1) <= image_size, "image: expected at most ", image_size,
+              " pixels an edge, found ", image.sizes());
+  std::array<std::array<float, 256>, 3> table;
+  for (int c = 0; c < 3; ++c) {
+    for (int v = 0; v < 256; ++v) table[c][v] = (static_cast<float>(v) - kMean[c]) / kStd[c];
+  }
+  at::Tensor out = at::zeros({1, image_size, image_size, 3}, image.options().dtype(at::kFloat));
+  const uint8_t* source = image.const_data_ptr<uint8_t>();
+  float* const target = out.mutable_data_ptr<float>();
+  for (int64_t y = 0; y < height; ++y, source += row_values) {
+    float* const row = target + y * image_size * 3;
+    for (int64_t i = 0; i < row_values; ++i) row[i] = table[i % 3][source[i]];
+  }
+  return out.permute({0, 3, 1, 2});
+}
+
+Prompts to_resized(const Prompts& prompts, GridSize picture, GridSize resized) {
+  const auto ratio = [](int64_t to, int64_t from) {
+    return static_cast<double>(to) / static_cast<double>(from);
+  };
+  const at::Tensor ratios =
+      at::tensor({ratio(resized.width, picture.width), ratio(resized.height, picture.height)}, at::kDouble);
+  const auto scaled = [&](const at::Tensor& coordinates) {
+    return (coordinates.to(at::kDouble).unflatten(-1, {-1, 2}) * ratios.to(coordinates.device()))
+        .view(coordinates.sizes())
+        .to(at::kFloat);
+  };
+  Prompts result = prompts;
+  if (prompts.boxes.defined()) result.boxes = scaled(prompts.boxes);
+  if (prompts.points.defined()) result.points = scaled(prompts.points);
+  return result;
+}
+
+}  // namespace hqtrack

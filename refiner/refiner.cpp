@@ -1,0 +1,75 @@
+#include "refiner/refiner.h"
+
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <c10/core/InferenceMode.h>
+
+#include <utility>
+
+#include "refiner/box_prompts.h"
+#include "refiner/preprocess.h"
+
+namespace hqtrack {
+namespace {
+
+at::Tensor resize_maps(const at::Tensor& maps, GridSize size) {
+  return at::upsample_bilinear2d(maps, {size.height, size.width}, /*align_corners=*/false);
+}
+
+Prompts on(at::Device device, Prompts prompts) {
+  for (at::Tensor* tensor : {&prompts.boxes, &prompts.points, &prompts.labels, &prompts.masks}) {
+    if (tensor->defined()) *tensor = tensor->to(device);
+  }
+  return prompts;
+}
+
+}  // namespace
+
+Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::move(network)), config_(config) {
+  network_->eval();
+}
+
+ImageEmbedding Refiner::encode(const at::Tensor& image) {
+  c10::InferenceMode guard;
+  const GridSize size{image.size(0), image.size(1)}, resized = resized_size(size, config_.image_size);
+  const at::Tensor input = normalize_and_pad(resize_antialiased(image, resized), config_.image_size);
+  ImageEmbedding embedding = network_->embed_image(input.to(network_->device()));
+  embedding.image_size = size;
+  embedding.resized_size = resized;
+  return embedding;
+}
+
+Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts,
+                            const PredictOptions& options) {
+  c10::InferenceMode guard;
+  const Prompts scaled = on(network_->device(), to_resized(prompts, image.image_size, image.resized_size));
+  const ChosenMasks chosen =
+      choose_masks(network_->decode(image, scaled), options.multimask, options.hq_token_only);
+  // In two steps: one alone would give other borders.
+  const at::Tensor padded = resize_maps(chosen.logits, {config_.image_size, config_.image_size});
+  const at::Tensor picture =
+      padded.narrow(2, 0, image.resized_size.height).narrow(3, 0, image.resized_size.width);
+  return {resize_maps(picture, image.image_size).squeeze(1), chosen.logits, chosen.scores};
+}
+
+Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts) {
+  return predict(image, prompts, {config_.multimask, config_.hq_token_only});
+}
+
+std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Tensor& label_mask) {
+  TORCH_CHECK(
+      label_mask.dim() == 2 && label_mask.size(0) == image.size(0) && label_mask.size(1) == image.size(1),
+      "refiner: expected a label mask of ", image.size(0), " x ", image.size(1), ", found ",
+      label_mask.sizes());
+  const BoxPrompts boxes = box_prompts(label_mask, config_);
+  if (boxes.ids.empty()) return {};
+  const Prediction prediction = predict(encode(image), boxes.prompts);
+  c10::InferenceMode guard;
+  const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
+  std::vector<MaskProposal> proposals;
+  for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
+    proposals.push_back({boxes.ids[i], logits[i], scores[i].item<double>()});
+  }
+  return proposals;
+}
+
+}  // namespace hqtrack

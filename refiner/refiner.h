@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "core/config.h"
+#include "core/frame.h"
+#include "refiner/hq_sam.h"
+
+namespace hqtrack {
+
+/// How the decoder's masks become one a prompt.
+struct PredictOptions {
+  bool multimask = true;       // the best of three SAM masks, else the first one
+  bool hq_token_only = false;  // the HQ mask alone, else its sum with the SAM mask
+};
+
+/// One mask for each of B prompts, on the network's device.
+struct Prediction {
+  at::Tensor logits;  // float [B, H, W] at the picture's size; above 0 = object
+  at::Tensor
+      low_res;  // float [B, 1, h, w] at stride 4 of the network's input: may be given back as Prompts::masks
+  at::Tensor scores;  // float [B]: predicted IoU, may lie outside 0..1
+};
+
+/// HQ-SAM for pictures of any size (docs/hqsam.md, sections 2 and 7). A picture is encoded once, whatever is
+/// asked about it then; all prompts of a question go through the decoder together. Calls that do not share an
+/// ImageEmbedding need nothing of each other. Used by one thread.
+class Refiner {
+ public:
+  /// Takes a network that has its weights. Runs on the device the network is on.
+  Refiner(HqSam network, const RefinerConfig& config);
+
+  /// image: uint8 RGB [H, W, 3], contiguous, on the CPU.
+  ImageEmbedding encode(const at::Tensor& image);
+
+  /// Prompts in pixels of the picture. Throws c10::Error for prompts that do not fit together.
+  Prediction predict(const ImageEmbedding& image, const Prompts& prompts, const PredictOptions& options);
+  /// With the options of the configuration.
+  Prediction predict(const ImageEmbedding& image, const Prompts& prompts);
+
+  /// A proposal for each object of a label mask (uint8 [H, W], size of the image) that is not too small,
+  /// prompted by its box (refiner/box_prompts.h); ascending ids. Encodes nothing when there is no such
+  /// object.
+  std::vector<MaskProposal> refine(const at::Tensor& image, const at::Tensor& label_mask);
+
+ private:
+  HqSam network_;
+  RefinerConfig config_;
+};
+
+}  // namespace hqtrack
