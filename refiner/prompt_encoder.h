@@ -16,10 +16,10 @@ namespace hqtrack {
 /// What is asked of an image: B prompts, one object each. Every kind may be left undefined, all of them too
 /// (then B = 1). Coordinates are (x, y) of pixels, floating point.
 struct Prompts {
-  at::Tensor boxes;   // [B, 4]: x0, y0, x1, y1, where (x1, y1) is the last pixel inside
-  at::Tensor points;  // [B, N, 2]
-  at::Tensor labels;  // [B, N], with points: int64, 1 = on the object, 0 = beside it, -1 = no point
-  at::Tensor masks;   // [B, 1, h, w] logits at stride 4 of the network's input
+  at::Tensor boxes{};   // [B, 4]: x0, y0, x1, y1, where (x1, y1) is the last pixel inside
+  at::Tensor points{};  // [B, N, 2]
+  at::Tensor labels{};  // [B, N], with points: int64, 1 = on the object, 0 = beside it, -1 = no point
+  at::Tensor masks{};   // [B, 1, h, w] logits at stride 4 of the network's input
 };
 
 /// Prompts as the mask decoder sees them.

@@ -1,22 +1,23 @@
-// parity vmos DIR | parity nano DIR: compares this build with a folder of reference tensors, case by case.
+// parity vmos|nano|hqsam DIR: compares this build with a folder of reference tensors, case by case.
 #include <cstdio>
-#include <exception>
+#include <filesystem>
+#include <map>
 #include <string>
 
+#include "tests/parity/hq_sam_parity.h"
 #include "tests/parity/vmos_parity.h"
 
 int main(int argc, char** argv) {
-  const std::string kind = argc == 3 ? argv[1] : "";
-  if (kind != "vmos" && kind != "nano") {
-    std::fprintf(stderr, "usage: parity vmos DIR | parity nano DIR\n");
+  const std::map<std::string, void (*)(const std::filesystem::path&, hqtrack::parity::Report&)> kinds = {
+      {"vmos", hqtrack::parity::check_vmos},
+      {"nano", hqtrack::parity::check_nano},
+      {"hqsam", hqtrack::parity::check_hq_sam}};
+  const auto kind = argc == 3 ? kinds.find(argv[1]) : kinds.end();
+  if (kind == kinds.end()) {
+    std::fprintf(stderr, "usage: parity vmos|nano|hqsam DIR\n");
     return 2;
   }
   hqtrack::parity::Report report;
-  try {
-    if (kind == "vmos") hqtrack::parity::check_vmos(argv[2], report);
-    if (kind == "nano") hqtrack::parity::check_nano(argv[2], report);
-  } catch (const std::exception& error) {
-    report.check(false, argv[2], error.what());
-  }
+  report.guard(argv[2], [&] { kind->second(argv[2], report); });
   return report.finish();
 }
