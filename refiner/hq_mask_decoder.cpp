@@ -3,6 +3,9 @@
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/col2im.h>
+#include <ATen/ops/einsum.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
 
@@ -52,10 +55,19 @@ HqMaskDecoderImpl::HqBranch::HqBranch(torch::nn::Module& decoder, int64_t width,
       fuse2(register_at(decoder, "embedding_maskfeature.3", conv3x3(width / 4, width / 8))),
       fuse_norm(register_at(decoder, "embedding_maskfeature.1", ChannelNorm(width / 4))) {}
 
-at::Tensor HqMaskDecoderImpl::HqBranch::fuse(const at::Tensor& features) {
-  const at::Tensor fused = fuse2(apply_gelu(fuse_norm(fuse1(features))));
-  probe("dec.embedding_maskfeature", fused);
-  return fused;
+// The mask weighs the channels of fuse2's output. To weigh its kernel instead leaves one channel to compute:
+// each pixel is multiplied with the nine taps, which are then added up where they belong.
+at::Tensor HqMaskDecoderImpl::HqBranch::mask(const at::Tensor& answer, const at::Tensor& features,
+                                             const at::Tensor& image_part) {
+  const at::Tensor hidden = apply_gelu(fuse_norm(fuse1(features)));
+  if (is_probed()) probe("dec.embedding_maskfeature", fuse2(hidden));
+  const at::Tensor weights = mlp(answer);  // [B, 1, C]
+  const at::Tensor taps = at::einsum("bmo,oiyx->byxi", {weights, fuse2->weight.flip({2, 3})}).flatten(1, 2);
+  const GridSize size = grid_of(features);
+  const at::Tensor own =
+      at::col2im(at::bmm(taps, hidden.flatten(2)), {size.height, size.width}, {3, 3}, {1, 1}, {1, 1}, {1, 1});
+  return own + weigh(weights, image_part.expand({weights.size(0), -1, -1, -1})) +
+         at::matmul(weights, fuse2->bias).unsqueeze(-1).unsqueeze(-1);
 }
 
 ChosenMasks choose_masks(const RawMasks& raw, bool multimask, bool hq_token_only) {
@@ -114,7 +126,7 @@ RawMasks HqMaskDecoderImpl::forward(const ImageEmbedding& image, const PromptEmb
   for (int64_t i = 0; i < kMaskTokens; ++i) weights.push_back(mask_mlps_[i](answers.select(1, 1 + i)));
   RawMasks raw{weigh(at::stack(weights, 1), features), iou_head_(answers.select(1, 0)), {}};
   if (hq_) {
-    raw.hq = weigh(hq_->mlp(answers.narrow(1, 1 + kMaskTokens, 1)), hq_->fuse(features) + image.hq_features);
+    raw.hq = hq_->mask(answers.narrow(1, 1 + kMaskTokens, 1), features, image.hq_features);
   }
   return raw;
 }

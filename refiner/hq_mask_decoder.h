@@ -70,8 +70,9 @@ class HqMaskDecoderImpl : public torch::nn::Module {
  private:
   struct HqBranch {
     HqBranch(torch::nn::Module& decoder, int64_t width, int64_t early_channels);
-    /// What the features of the SAM masks add to the image's part.
-    at::Tensor fuse(const at::Tensor& features);
+    /// answer [B, 1, width] of the HQ token, features [B, width / 8, h, w] of the SAM masks, image_part [1 or
+    /// B, width / 8, h, w] -> logits [B, 1, h, w].
+    at::Tensor mask(const at::Tensor& answer, const at::Tensor& features, const at::Tensor& image_part);
 
     at::Tensor token;  // [1, width]
     TripleLinear mlp;

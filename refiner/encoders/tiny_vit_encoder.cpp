@@ -61,8 +61,8 @@ TinyVitConvImpl::TinyVitConvImpl(int64_t in_channels, int64_t inner_channels, in
       has_shortcut_(has_shortcut) {}
 
 at::Tensor TinyVitConvImpl::forward(const at::Tensor& x) {
-  const at::Tensor y = conv3(apply_gelu(conv2(apply_gelu(conv1(x)))));
-  return has_shortcut_ ? apply_gelu(x + y) : y;
+  at::Tensor y = conv3(apply_gelu(conv2(apply_gelu(conv1(x)))));
+  return has_shortcut_ ? apply_gelu(y += x) : y;
 }
 
 TinyVitBlockImpl::TinyVitBlockImpl(int64_t width, int64_t heads, int64_t window, std::string probe_name)
@@ -101,9 +101,11 @@ at::Tensor TinyVitBlockImpl::attend_in_windows(const at::Tensor& x) {
 }
 
 at::Tensor TinyVitBlockImpl::forward(const at::Tensor& x) {
-  const at::Tensor y = x + attend_in_windows(x);
+  at::Tensor y = attend_in_windows(x);
+  y += x;
   const at::Tensor z = local_conv_(y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
-  const at::Tensor out = z + fc2_(apply_gelu(fc1_(mlp_norm_(z))));
+  at::Tensor out = fc2_(apply_gelu(fc1_(mlp_norm_(z))));
+  out += z;
   probe(probe_name_, out.flatten(1, 2));
   return out;
 }

@@ -114,8 +114,10 @@ at::Tensor VitBlockImpl::attend_in_windows(const at::Tensor& x) {
 }
 
 at::Tensor VitBlockImpl::forward(const at::Tensor& x) {
-  const at::Tensor y = x + attend_in_windows(norm1_(x));
-  const at::Tensor z = y + lin2_(apply_gelu(lin1_(norm2_(y))));
+  at::Tensor y = attend_in_windows(norm1_(x));
+  y += x;
+  at::Tensor z = lin2_(apply_gelu(lin1_(norm2_(y))));
+  z += y;
   probe(probe_name_, z);
   return z;
 }
