@@ -4,9 +4,11 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros_like.h>
@@ -141,79 +143,92 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 
 // --- float32 on the CPU
 
-// One entry of a batch: keys and values as the kernel wants them, and the rows of the result.
-struct PackedEntry {
+// One sequence of a batch. Its keys and values are packed first, for all of its queries.
+struct Sequence {
   const AttentionKernel& kernel;
-  const float *q, *k, *v;
-  int64_t q_stride, k_stride, v_stride, queries, keys, key_width, value_width;
-  float scale;
-  float *packed_k, *packed_v, *out;
+  const float *k, *v;
+  int64_t k_stride, v_stride;
+  float *packed_k, *packed_v;
+  AttentionKernel::Rows all;
 
-  int64_t value_panels() const { return (value_width + kernel.panel - 1) / kernel.panel; }
-  int64_t panels() const { return value_panels() + (keys + kernel.panel - 1) / kernel.panel; }
+  int64_t value_panels() const { return (all.value_width + kernel.panel - 1) / kernel.panel; }
+  int64_t panels() const { return value_panels() + (all.num_keys + kernel.panel - 1) / kernel.panel; }
   void pack(int64_t index) const {
     if (index < value_panels()) {
-      kernel.pack_values(v, v_stride, keys, value_width, index, packed_v);
+      kernel.pack_values(v, v_stride, all.num_keys, all.value_width, index, packed_v);
     } else {
-      kernel.pack_keys(k, k_stride, keys, key_width, index - value_panels(), packed_k);
+      kernel.pack_keys(k, k_stride, all.num_keys, all.key_width, index - value_panels(), packed_k);
     }
   }
   void attend(int64_t start, int64_t count) const {
-    kernel.attend({.q = q + start * q_stride,
-                   .q_stride = q_stride,
-                   .num_queries = count,
-                   .num_keys = keys,
-                   .key_width = key_width,
-                   .value_width = value_width,
-                   .keys = packed_k,
-                   .values = packed_v,
-                   .scale = scale,
-                   .out = out + start * value_width,
-                   .out_stride = value_width});
+    AttentionKernel::Rows rows = all;
+    rows.num_queries = count;
+    rows.q += start * rows.q_stride;
+    rows.out += start * rows.out_stride;
+    if (rows.row_scores) {
+      rows.row_scores += start * (rows.num_keys / rows.map_width);
+      rows.column_scores += start * rows.map_width;
+    }
+    kernel.attend(rows);
   }
 };
 
-at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
+// rows and columns: those of attend_to_map, or undefined.
+at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& rows,
+                      const at::Tensor& columns, double scale) {
   constexpr int64_t kQueries = 96;  // of one piece of work
   const AttentionKernel& kernel = cpu_kernels().front()->attention;
   const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
                 value_width = v.size(2);
-  const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
+  const bool has_places = rows.defined();
+  const at::Tensor from_q = with_unit_stride(q), from_k = with_unit_stride(k), from_v = with_unit_stride(v);
+  const at::Tensor from_rows = has_places ? rows.contiguous() : rows,
+                   from_columns = has_places ? columns.contiguous() : columns;
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
   float* const target = out.mutable_data_ptr<float>();
   const auto padded = [&](int64_t count) { return (count + kernel.panel - 1) / kernel.panel * kernel.panel; };
   const int64_t packed_size = padded(keys) * key_width + padded(value_width) * keys;
-  const auto entry = [&](int64_t b, float* packed) {
-    return PackedEntry{.kernel = kernel,
-                       .q = rows_q.const_data_ptr<float>() + b * rows_q.stride(0),
-                       .k = rows_k.const_data_ptr<float>() + b * rows_k.stride(0),
-                       .v = rows_v.const_data_ptr<float>() + b * rows_v.stride(0),
-                       .q_stride = rows_q.stride(1),
-                       .k_stride = rows_k.stride(1),
-                       .v_stride = rows_v.stride(1),
-                       .queries = queries,
-                       .keys = keys,
-                       .key_width = key_width,
-                       .value_width = value_width,
-                       .scale = static_cast<float>(scale),
-                       .packed_k = packed,
-                       .packed_v = packed + padded(keys) * key_width,
-                       .out = target + b * queries * value_width};
+  const auto start_of = [](const at::Tensor& tensor, int64_t b) {
+    return tensor.defined() ? tensor.const_data_ptr<float>() + b * tensor.stride(0) : nullptr;
+  };
+  const auto sequence = [&](int64_t b, float* packed) {
+    float* const packed_v = packed + padded(keys) * key_width;
+    return Sequence{.kernel = kernel,
+                    .k = start_of(from_k, b),
+                    .v = start_of(from_v, b),
+                    .k_stride = from_k.stride(1),
+                    .v_stride = from_v.stride(1),
+                    .packed_k = packed,
+                    .packed_v = packed_v,
+                    .all = {.q = start_of(from_q, b),
+                            .q_stride = from_q.stride(1),
+                            .num_queries = queries,
+                            .num_keys = keys,
+                            .key_width = key_width,
+                            .value_width = value_width,
+                            .keys = packed,
+                            .values = packed_v,
+                            .scale = static_cast<float>(scale),
+                            .out = target + b * queries * value_width,
+                            .out_stride = value_width,
+                            .row_scores = start_of(from_rows, b),
+                            .column_scores = start_of(from_columns, b),
+                            .map_width = has_places ? columns.size(2) : 0}};
   };
   const int64_t pieces = (queries + kQueries - 1) / kQueries;
   if (batch > pieces) {  // many short sequences: each is a piece of work
     share_out(batch, [&](int64_t b) {
       thread_local std::vector<float> packed;
       packed.resize(std::max<size_t>(packed.size(), packed_size));
-      const PackedEntry whole = entry(b, packed.data());
-      for (int64_t index = 0; index < whole.panels(); ++index) whole.pack(index);
-      whole.attend(0, queries);
+      const Sequence own = sequence(b, packed.data());
+      for (int64_t index = 0; index < own.panels(); ++index) own.pack(index);
+      own.attend(0, queries);
     });
     return out;
   }
   const at::Tensor packed = at::empty({packed_size}, k.options());
   for (int64_t b = 0; b < batch; ++b) {
-    const PackedEntry shared = entry(b, packed.mutable_data_ptr<float>());
+    const Sequence shared = sequence(b, packed.mutable_data_ptr<float>());
     share_out(shared.panels(), [&](int64_t index) { shared.pack(index); });
     share_out(pieces, [&](int64_t index) {
       shared.attend(index * kQueries, std::min(kQueries, queries - index * kQueries));
@@ -327,8 +342,29 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   check_attention(q, k, v);
   const double factor = scale.value_or(score_scale(q));
   if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
-  return runs_cpu_kernel(q) ? attend_cpu(q, k, v, factor)
+  return runs_cpu_kernel(q) ? attend_cpu(q, k, v, {}, {}, factor)
                             : attend_bands(global_bands(q, k), q, k, v, {}, factor);
+}
+
+at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         const at::Tensor& rows, const at::Tensor& columns, double scale) {
+  check_attention(q, k, v);
+  TORCH_CHECK(rows.dim() == 3 && columns.dim() == 3 && rows.sizes().slice(0, 2) == q.sizes().slice(0, 2) &&
+                  columns.sizes().slice(0, 2) == q.sizes().slice(0, 2) &&
+                  rows.size(2) * columns.size(2) == k.size(1),
+              "attention to a map: rows ", rows.sizes(), " and columns ", columns.sizes(),
+              " do not fit queries ", q.sizes(), " and keys ", k.sizes());
+  if (runs_cpu_kernel(q) && !needs_grad({q, k, v, rows, columns})) {
+    return attend_cpu(q, k, v, rows, columns, scale);
+  }
+  // As channels: a key's are 1 for its own row and its own column, so that the product picks their scores.
+  const int64_t batch = k.size(0), height = rows.size(2), width = columns.size(2);
+  const auto places = [&](const at::Tensor& one_hot) {
+    return one_hot.expand({batch, height, width, -1}).flatten(1, 2);
+  };
+  const at::Tensor row = at::eye(height, k.options()).view({1, height, 1, height}),
+                   column = at::eye(width, k.options()).view({1, 1, width, width});
+  return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v, scale);
 }
 
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

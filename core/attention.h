@@ -14,6 +14,12 @@ namespace hqtrack {
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   std::optional<double> scale = std::nullopt);
 
+/// Attention to the cells (y, x) of a map, row by row: softmax(scale (q k^T + rows[y] + columns[x])) v. q [B,
+/// N, d], k [B, h w, d], v [B, h w, e], rows [B, N, h], columns [B, N, w] -> [B, N, e]. Decomposed relative
+/// positions come to this. Otherwise as `attend`.
+at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         const at::Tensor& rows, const at::Tensor& columns, double scale);
+
 /// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map
 /// take no part (DeAOT, short-term propagation; docs/vmos.md, section 4). q [B, N, d], k [B, N, d], v [B, N,
 /// e], N = grid.area(); relative [B, N, (2 radius + 1)^2] is added to the scores q k^T / sqrt(d), entry

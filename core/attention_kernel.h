@@ -31,6 +31,11 @@ struct AttentionKernel {
     float scale;
     float* out;  // [num_queries, value_width]
     int64_t out_stride;
+    // Keys that are the cells of a map, row by row: row_scores[query][y] + column_scores[query][x] is added
+    // to q k^T before it is scaled. Null: nothing is added.
+    const float* row_scores = nullptr;     // [num_queries, num_keys / map_width]
+    const float* column_scores = nullptr;  // [num_queries, map_width]
+    int64_t map_width = 0;
   };
   void (*attend)(const Rows& rows);
 

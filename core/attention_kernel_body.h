@@ -116,6 +116,21 @@ void pack_values(const float* v, int64_t stride, int64_t count, int64_t width, i
   }
 }
 
+// What the places of the keys [key, key + count) add to the scores of one query; 0 up to the end of a panel.
+void place_scores(const AttentionKernel::Rows& rows, int64_t query, int64_t key, int64_t count,
+                  float* scores) {
+  const float* const of_rows = rows.row_scores + query * (rows.num_keys / rows.map_width);
+  const float* const of_columns = rows.column_scores + query * rows.map_width;
+  int64_t x = key % rows.map_width, y = key / rows.map_width;
+  for (int64_t i = 0; i < count; x = 0, ++y) {
+    const int64_t cells = at_most(rows.map_width - x, count - i);
+    const float of_row = of_rows[y];
+    for (int64_t j = 0; j < cells; ++j) scores[i + j] = of_row + of_columns[x + j];
+    i += cells;
+  }
+  for (int64_t i = count; i < panels_of(count) * kPanel; ++i) scores[i] = 0.0f;
+}
+
 void attend(const AttentionKernel::Rows& rows) {
   const int64_t value_panels = panels_of(rows.value_width), out_width = value_panels * kPanel;
   float* scores =
@@ -132,9 +147,13 @@ void attend(const AttentionKernel::Rows& rows) {
     }
     for (int64_t key = 0; key < rows.num_keys; key += kKeyBlock) {
       const int64_t count = at_most(kKeyBlock, rows.num_keys - key);
+      const bool has_places = rows.row_scores != nullptr;
+      for (int64_t i = 0; has_places && i < queries; ++i) {
+        place_scores(rows, start + i, key, count, scores + i * kKeyBlock);
+      }
       for (int64_t p = 0; p < panels_of(count); ++p) {
         multiply_rows(queries, q, rows.q_stride, rows.keys + (key + p * kPanel) * rows.key_width,
-                      rows.key_width, scores + p * kPanel, kKeyBlock, false);
+                      rows.key_width, scores + p * kPanel, kKeyBlock, has_places);
       }
       for (int64_t i = 0; i < queries; ++i) {
         const float rescale = softmax_step(scores + i * kKeyBlock, count, rows.scale, maximum[i], sum[i]);

@@ -1,10 +1,8 @@
 #include "refiner/encoders/vit_encoder.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/einsum.h>
-#include <ATen/ops/eye.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
@@ -61,17 +59,13 @@ void check_sizes(const RefinerConfig& config) {
 
 at::Tensor attend_with_positions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                  const at::Tensor& rows, const at::Tensor& columns, double scale) {
-  const int64_t batch = q.size(0), n = q.size(1), d = q.size(3);
   // The scores will be scaled: what is not to be scaled is divided first.
+  const int64_t n = q.size(1);
   const at::Tensor of_rows = at::einsum("byxd,ykd->byxk", {q, unrolled(rows / scale, n)});
   const at::Tensor of_columns = at::einsum("byxd,xkd->byxk", {q, unrolled(columns / scale, n)});
-  const at::Tensor one_hot = at::eye(n, k.options());
-  const at::Tensor row = one_hot.view({1, n, 1, n}).expand({batch, n, n, n});
-  const at::Tensor column = one_hot.view({1, 1, n, n}).expand({batch, n, n, n});
-  return attend(at::cat({q, of_rows, of_columns}, -1).view({batch, n * n, d + 2 * n}),
-                at::cat({k, row, column}, -1).view({batch, n * n, d + 2 * n}), v.reshape({batch, n * n, d}),
-                scale)
-      .view({batch, n, n, d});
+  const auto tokens = [](const at::Tensor& cells) { return cells.flatten(1, 2); };
+  return attend_to_map(tokens(q), tokens(k), tokens(v), tokens(of_rows), tokens(of_columns), scale)
+      .view(q.sizes());
 }
 
 VitBlockImpl::VitBlockImpl(int64_t width, int64_t heads, int64_t window, std::string probe_name)

@@ -33,8 +33,7 @@ class VitBlockImpl : public torch::nn::Module {
 TORCH_MODULE(VitBlock);
 
 /// Attention of each cell of a window to all of its cells, with `scale` q k^T + q . rows[y - y' + n - 1] + q
-/// . columns[x - x' + n - 1] as scores. q, k, v [B, n, n, d]; rows, columns [2 n - 1, d] -> [B, n, n, d]. The
-/// positions become channels of q and k, so that no score is ever held for their sake.
+/// . columns[x - x' + n - 1] as scores. q, k, v [B, n, n, d]; rows, columns [2 n - 1, d] -> [B, n, n, d].
 at::Tensor attend_with_positions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                  const at::Tensor& rows, const at::Tensor& columns, double scale);
 

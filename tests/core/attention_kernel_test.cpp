@@ -12,8 +12,10 @@ namespace {
 
 at::Tensor random(int64_t rows, int64_t columns) { return at::randn({rows, columns}, at::kDouble) * 1.5; }
 
+// row_scores and column_scores: of keys that are the cells of a map, or undefined.
 at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::Tensor& k,
-                  const at::Tensor& v) {
+                  const at::Tensor& v, const at::Tensor& row_scores = {},
+                  const at::Tensor& column_scores = {}) {
   const int64_t queries = q.size(0), keys = k.size(0), key_width = k.size(1), value_width = v.size(1);
   const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
   const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
@@ -40,7 +42,10 @@ at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::
                  .values = packed_values.const_data_ptr<float>(),
                  .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(key_width))),
                  .out = out.mutable_data_ptr<float>(),
-                 .out_stride = out.stride(0)});
+                 .out_stride = out.stride(0),
+                 .row_scores = row_scores.defined() ? row_scores.const_data_ptr<float>() : nullptr,
+                 .column_scores = column_scores.defined() ? column_scores.const_data_ptr<float>() : nullptr,
+                 .map_width = column_scores.defined() ? column_scores.size(1) : 0});
   EXPECT_TRUE(out.narrow(1, value_width, 3).isnan().all().item<bool>()) << "written behind a row";
   return out.narrow(1, 0, value_width);
 }
@@ -122,6 +127,22 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
       const at::Tensor found = attend(*kernel, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
       EXPECT_LT(largest_difference(found, expected), 2e-5)
           << "panel " << kernel->panel << ", " << queries << " queries, " << keys << " keys";
+    }
+  }
+}
+
+TEST(AttentionKernel, AddsTheScoresOfRowsAndColumns) {
+  at::manual_seed(5);
+  for (const AttentionKernel* kernel : attention_kernels()) {
+    for (const auto& [height, width] : {std::array<int64_t, 2>{1, 1}, {3, 5}, {2, 300}, {65, 33}}) {
+      const at::Tensor q = random(43, 16), k = random(height * width, 16), v = random(height * width, 9);
+      const at::Tensor rows = random(43, height), columns = random(43, width);
+      const at::Tensor places = (rows.unsqueeze(2) + columns.unsqueeze(1)).flatten(1);
+      const at::Tensor expected = at::softmax((at::mm(q, k.t()) + places) / 4, -1).mm(v);
+      const at::Tensor found = attend(*kernel, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat),
+                                      rows.to(at::kFloat), columns.to(at::kFloat));
+      EXPECT_LT(largest_difference(found, expected), 2e-5)
+          << "panel " << kernel->panel << ", map " << height << " x " << width;
     }
   }
 }

@@ -96,6 +96,53 @@ TEST(Attention, GradientsEqualThoseOfThePlainFormula) {
   EXPECT_TENSORS_CLOSE(a.v.grad(), b.v.grad(), 0, 1e-10);
 }
 
+// rows[y] + columns[x] for every cell, as they are.
+at::Tensor plain_attention_to_map(const Operands& o, const at::Tensor& rows, const at::Tensor& columns,
+                                  double scale) {
+  const at::Tensor places = (rows.unsqueeze(3) + columns.unsqueeze(2)).flatten(2);
+  return at::bmm(at::softmax((at::bmm(o.q, o.k.transpose(1, 2)) + places) * scale, -1), o.v);
+}
+
+TEST(AttentionToMap, EqualsThePlainFormulaOverOddMaps) {
+  for (const GridSize map :
+       {GridSize{1, 1}, GridSize{5, 3}, GridSize{14, 14}, GridSize{3, 301}, GridSize{300, 2}}) {
+    for (const int64_t batch : {1, 9}) {
+      const Operands o = random_operands(batch, 37, map.area(), 6, 11, 1, at::kFloat);
+      at::Tensor rows = at::randn({batch, 37, map.height}) * 3,
+                 columns = at::randn({batch, 37, map.width}) * 3;
+      const at::Tensor expected = plain_attention_to_map(o, rows, columns, 0.3);
+      EXPECT_TENSORS_CLOSE(attend_to_map(o.q, o.k, o.v, rows, columns, 0.3), expected, 1e-5, 2e-5)
+          << map.height << " x " << map.width << ", batch " << batch;
+      rows.set_requires_grad(true);
+      EXPECT_TENSORS_CLOSE(attend_to_map(o.q, o.k, o.v, rows, columns, 0.3), expected, 1e-5, 2e-5)
+          << map.height << " x " << map.width << ", batch " << batch << ", as channels";
+    }
+  }
+}
+
+TEST(AttentionToMap, GradientsEqualThoseOfThePlainFormula) {
+  Operands a = random_operands(2, 5, 12, 6, 9, 1, at::kDouble), b = a;
+  const at::Tensor rows = at::randn({2, 5, 3}, at::kDouble), columns = at::randn({2, 5, 4}, at::kDouble);
+  std::vector<at::Tensor> leaves[2];
+  for (const int i : {0, 1}) {
+    Operands& o = i == 0 ? a : b;
+    for (at::Tensor* t : {&o.q, &o.k, &o.v}) leaves[i].push_back(*t = t->clone().set_requires_grad(true));
+    for (const at::Tensor& t : {rows, columns}) leaves[i].push_back(t.clone().set_requires_grad(true));
+  }
+  const at::Tensor weight = at::randn({2, 5, 9}, at::kDouble);
+  (attend_to_map(a.q, a.k, a.v, leaves[0][3], leaves[0][4], 0.4) * weight).sum().backward();
+  (plain_attention_to_map(b, leaves[1][3], leaves[1][4], 0.4) * weight).sum().backward();
+  for (size_t i = 0; i < leaves[0].size(); ++i) {
+    EXPECT_TENSORS_CLOSE(leaves[0][i].grad(), leaves[1][i].grad(), 0, 1e-10) << "operand " << i;
+  }
+}
+
+TEST(AttentionToMap, RejectsScoresThatDoNotFit) {
+  const Operands o = random_operands(1, 4, 12, 6, 7, 1, at::kFloat);
+  EXPECT_THROW(attend_to_map(o.q, o.k, o.v, at::zeros({1, 4, 3}), at::zeros({1, 4, 5}), 1), c10::Error);
+  EXPECT_THROW(attend_to_map(o.q, o.k, o.v, at::zeros({1, 5, 3}), at::zeros({1, 4, 4}), 1), c10::Error);
+}
+
 TEST(Attention, RejectsOperandsThatDoNotFit) {
   const Operands o = random_operands(1, 4, 5, 6, 7, 1, at::kFloat);
   EXPECT_THROW(attend(o.q, o.k.narrow(2, 0, 5), o.v), c10::Error);

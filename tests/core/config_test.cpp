@@ -46,6 +46,23 @@ TEST_F(ConfigFile, KeepsDefaultsOfKeysLeftOut) {
   EXPECT_EQ(load("# only words\n").train.seed, 1);
 }
 
+TEST_F(ConfigFile, AVariantSetsAllSizesBeforeSingleKeysDo) {
+  const RefinerEncoderConfig tiny = load("refiner: {variant: vit_tiny}\n").refiner.encoder;
+  EXPECT_EQ(tiny.type, "tiny_vit");
+  EXPECT_EQ(tiny.depths, (std::vector<int64_t>{2, 2, 6, 2}));
+  const RefinerEncoderConfig changed =
+      load("refiner:\n  encoder: {depths: [6], global_blocks: [2, 5]}\n  variant: vit_b\n").refiner.encoder;
+  EXPECT_EQ(changed.widths, (std::vector<int64_t>{768}));
+  EXPECT_EQ(changed.depths, (std::vector<int64_t>{6}));
+  EXPECT_EQ(changed.global_blocks, (std::vector<int64_t>{2, 5}));
+  EXPECT_EQ(load("refiner: {variant: vit_b}\n", {"refiner.variant=vit_l"}).refiner.encoder.widths,
+            (std::vector<int64_t>{1024}));
+  EXPECT_EQ(error_of("refiner: {variant: vit_x}\n"),
+            "a.yaml:1: refiner.variant: expected one of vit_b, vit_l, vit_h, vit_tiny, found vit_x");
+  EXPECT_EQ(error_of("refiner: {hq_token_only: true, decoder: {hq_branch: false}}\n"),
+            "a.yaml: refiner.hq_token_only: expected false without refiner.decoder.hq_branch, found true");
+}
+
 TEST_F(ConfigFile, ReadsEveryKindOfValue) {
   const Config config = load(
       "tracker:\n"

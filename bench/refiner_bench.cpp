@@ -1,0 +1,101 @@
+#include <ATen/ops/randint.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/InferenceMode.h>
+
+#include "refiner/preprocess.h"
+#include "refiner/refiner.h"
+
+// HQ-SAM on one 720 x 1280 picture, with random weights: what is done once a picture, what for every
+// question, and both together for several objects.
+namespace {
+
+using namespace hqtrack;
+
+constexpr int64_t kHeight = 720, kWidth = 1280;
+
+struct Subject {
+  explicit Subject(const std::string& variant) {
+    for (const auto& [name, sizes] : refiner_variants()) {
+      if (name == variant) config.encoder = sizes;
+    }
+    network = HqSam(config);
+  }
+  RefinerConfig config;
+  HqSam network{nullptr};
+  at::Tensor picture = at::randint(0, 256, {kHeight, kWidth, 3}, at::kByte);
+};
+
+/// The networks are large: only the last one asked for is kept.
+const Subject& subject(const std::string& variant) {
+  static std::string current;
+  static std::unique_ptr<Subject> kept;
+  if (current != variant) {
+    kept.reset();
+    kept = std::make_unique<Subject>(variant);
+    current = variant;
+  }
+  return *kept;
+}
+
+/// Squares side by side.
+at::Tensor labels(int64_t objects) {
+  at::Tensor mask = at::zeros({kHeight, kWidth}, at::kByte);
+  for (int64_t i = 0; i < objects; ++i) mask.narrow(0, 200, 100).narrow(1, 20 + 120 * i, 100).fill_(i + 1);
+  return mask;
+}
+
+Prompts boxes(int64_t count) {
+  return {.boxes = at::randint(0, 1024, {count, 4}, at::kFloat), .points = {}, .labels = {}, .masks = {}};
+}
+
+void preprocess(benchmark::State& state) {
+  const at::Tensor picture = at::randint(0, 256, {kHeight, kWidth, 3}, at::kByte);
+  const GridSize size = resized_size({kHeight, kWidth}, 1024);
+  for (auto _ : state) benchmark::DoNotOptimize(normalize_and_pad(resize_antialiased(picture, size), 1024));
+}
+
+void encode(benchmark::State& state, const std::string& variant) {
+  c10::InferenceMode guard;
+  HqSam network = subject(variant).network;
+  const at::Tensor image = at::zeros({1, 3, 1024, 1024}).contiguous(at::MemoryFormat::ChannelsLast);
+  for (auto _ : state) benchmark::DoNotOptimize(network->embed_image(image));
+}
+
+void decode(benchmark::State& state, const std::string& variant) {
+  c10::InferenceMode guard;
+  HqSam network = subject(variant).network;
+  const at::Tensor image = at::zeros({1, 3, 1024, 1024}).contiguous(at::MemoryFormat::ChannelsLast);
+  const ImageEmbedding embedding = network->embed_image(image);
+  const Prompts prompts = boxes(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(network->decode(embedding, prompts));
+}
+
+void refine(benchmark::State& state, const std::string& variant) {
+  const Subject& given = subject(variant);
+  Refiner refiner(given.network, given.config);
+  const at::Tensor mask = labels(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(refiner.refine(given.picture, mask));
+}
+
+void add_benchmarks() {
+  const auto measured = [](benchmark::internal::Benchmark* bench) {
+    return bench->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
+  };
+  measured(benchmark::RegisterBenchmark("preprocess", preprocess));
+  for (const auto& variant : refiner_variants()) {
+    const std::string& name = variant.first;
+    measured(benchmark::RegisterBenchmark((name + "/encode").c_str(), encode, name));
+    measured(benchmark::RegisterBenchmark((name + "/decode").c_str(), decode, name))->Arg(1)->Arg(3)->Arg(10);
+    measured(benchmark::RegisterBenchmark((name + "/refine").c_str(), refine, name))->Arg(1)->Arg(3)->Arg(10);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  add_benchmarks();
+  benchmark::RunSpecifiedBenchmarks();
+}

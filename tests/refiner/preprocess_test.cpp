@@ -1,0 +1,112 @@
+#include "refiner/preprocess.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "tests/support/golden.h"
+
+namespace hqtrack {
+namespace {
+
+// One axis of Pillow's rule for a line of values, in double up to the whole-number weights.
+std::vector<int> plain_line(const std::vector<int>& line, int64_t out) {
+  const double ratio = static_cast<double>(line.size()) / static_cast<double>(out), f = std::max(ratio, 1.0);
+  std::vector<int> result;
+  for (int64_t i = 0; i < out; ++i) {
+    const double c = (static_cast<double>(i) + 0.5) * ratio;
+    const int64_t lo = std::max<int64_t>(static_cast<int64_t>(c - f + 0.5), 0);
+    const int64_t hi =
+        std::min<int64_t>(static_cast<int64_t>(c + f + 0.5), static_cast<int64_t>(line.size()));
+    const auto weight = [&](int64_t x) {
+      return std::max(0.0, 1.0 - std::abs((static_cast<double>(x) - c + 0.5) * (1.0 / f)));
+    };
+    double sum = 0;
+    for (int64_t x = lo; x < hi; ++x) sum += weight(x);
+    int64_t value = int64_t{1} << 21;
+    for (int64_t x = lo; x < hi; ++x)
+      value += static_cast<int64_t>(weight(x) / sum * 4194304.0 + 0.5) * line[x];
+    result.push_back(static_cast<int>(std::clamp<int64_t>(value >> 22, 0, 255)));
+  }
+  return result;
+}
+
+// Line by line along `axis`; an axis that keeps its length is left alone.
+at::Tensor plain_axis(const at::Tensor& image, int64_t axis, int64_t out) {
+  if (image.size(axis) == out) return image;
+  const at::Tensor lines = image.movedim(axis, -1).to(at::kInt).contiguous();
+  const at::Tensor flat = lines.view({-1, image.size(axis)});
+  at::Tensor resized = at::empty({flat.size(0), out}, at::kInt);
+  for (int64_t i = 0; i < flat.size(0); ++i) {
+    const int* const start = flat[i].const_data_ptr<int>();
+    const std::vector<int> line = plain_line({start, start + flat.size(1)}, out);
+    std::copy(line.begin(), line.end(), resized[i].mutable_data_ptr<int>());
+  }
+  std::vector<int64_t> sizes = lines.sizes().vec();
+  sizes.back() = out;
+  return resized.view(sizes).movedim(-1, axis).to(at::kByte).contiguous();
+}
+
+TEST(ResizeAntialiased, EqualsThePlainRuleOverOddSizes) {
+  at::manual_seed(1);
+  for (const auto& [from, to] : std::vector<std::pair<GridSize, GridSize>>{{{1, 1}, {3, 5}},
+                                                                           {{37, 53}, {64, 41}},
+                                                                           {{90, 17}, {23, 17}},
+                                                                           {{41, 200}, {41, 7}},
+                                                                           {{5, 3}, {1, 1}},
+                                                                           {{63, 64}, {64, 63}},
+                                                                           {{130, 2}, {20, 96}}}) {
+    // Black and white noise as well: it reaches both ends of the range.
+    const at::Tensor noise = at::randint(0, 256, {from.height, from.width, 3}, at::kByte);
+    for (const at::Tensor& image : {noise, (noise > 127).to(at::kByte) * 255}) {
+      const at::Tensor expected = plain_axis(plain_axis(image, 1, to.width), 0, to.height);
+      EXPECT_TRUE(at::equal(resize_antialiased(image, to), expected))
+          << from.height << " x " << from.width << " to " << to.height << " x " << to.width;
+    }
+  }
+}
+
+TEST(ResizeAntialiased, RejectsWhatIsNoPicture) {
+  EXPECT_THROW(resize_antialiased(at::zeros({4, 4}, at::kByte), {2, 2}), c10::Error);
+  EXPECT_THROW(resize_antialiased(at::zeros({4, 4, 3}, at::kFloat), {2, 2}), c10::Error);
+  EXPECT_THROW(resize_antialiased(at::zeros({0, 4, 3}, at::kByte), {2, 2}), c10::Error);
+}
+
+TEST(ResizedSize, MakesTheLongEdgeFitAndRoundsTheOther) {
+  EXPECT_EQ(resized_size({240, 320}, 1024), (GridSize{768, 1024}));
+  EXPECT_EQ(resized_size({400, 200}, 1024), (GridSize{1024, 512}));
+  EXPECT_EQ(resized_size({333, 500}, 1024), (GridSize{682, 1024}));
+  EXPECT_EQ(resized_size({1025, 2048}, 1024), (GridSize{513, 1024}));  // 512.5
+  EXPECT_EQ(resized_size({1, 10000}, 1024), (GridSize{1, 1024}));
+}
+
+TEST(NormalizeAndPad, PadsWithZerosBelowAndToTheRight) {
+  const at::Tensor image = at::randint(0, 256, {3, 5, 3}, at::kByte);
+  const at::Tensor out = normalize_and_pad(image, 8);
+  const at::Tensor mean = at::tensor({123.675, 116.28, 103.53}), std = at::tensor({58.395, 57.12, 57.375});
+  at::Tensor expected = at::zeros({1, 3, 8, 8});
+  expected.narrow(2, 0, 3).narrow(3, 0, 5).copy_(((image.to(at::kFloat) - mean) / std).permute({2, 0, 1}));
+  EXPECT_TENSORS_CLOSE(out, expected, 0, 1e-6);
+  EXPECT_THROW(normalize_and_pad(image, 4), c10::Error);
+}
+
+TEST(ToResized, EachAxisHasItsOwnRatio) {
+  const GridSize picture{333, 500}, resized{682, 1024};
+  Prompts prompts;
+  prompts.boxes = at::tensor({0.0, 333.0, 500.0, 100.0}, at::kDouble).view({1, 4});
+  prompts.points = at::tensor({250.0, 10.0}, at::kDouble).view({1, 1, 2});
+  prompts.labels = at::ones({1, 1}, at::kLong);
+  const Prompts scaled = to_resized(prompts, picture, resized);
+  EXPECT_EQ(scaled.boxes.scalar_type(), at::kFloat);
+  EXPECT_TENSORS_CLOSE(scaled.boxes, at::tensor({0.0, 682.0, 1024.0, 100.0 * 682 / 333}).view({1, 4}), 0,
+                       1e-4);
+  EXPECT_TENSORS_CLOSE(scaled.points, at::tensor({512.0, 10.0 * 682 / 333}).view({1, 1, 2}), 0, 1e-4);
+  EXPECT_TRUE(scaled.labels.is_same(prompts.labels));
+  EXPECT_FALSE(scaled.masks.defined());
+}
+
+}  // namespace
+}  // namespace hqtrack

@@ -1,0 +1,96 @@
+#include "refiner/refiner.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "refiner/box_prompts.h"
+#include "tests/refiner/tiny_model.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack {
+namespace {
+
+using testing::picture_with_square;
+using testing::tiny_config;
+using testing::tiny_network;
+
+class RefinerTest : public ::testing::Test {
+ protected:
+  RefinerConfig config_ = tiny_config();
+  Refiner refiner_{tiny_network(config_), config_};
+  at::Tensor picture_ = picture_with_square(61, 83, 20, 10, 25);
+};
+
+Prompts box(double x0, double y0, double x1, double y1) {
+  Prompts prompts;
+  prompts.boxes = at::tensor({x0, y0, x1, y1}, at::kDouble).view({1, 4});
+  return prompts;
+}
+
+TEST_F(RefinerTest, MasksHaveThePicturesSize) {
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{61, 83}, {200, 40}, {96, 96}, {1, 30}}) {
+    const at::Tensor picture = picture_with_square(height, width, 0, 0, 1);
+    const Prediction prediction = refiner_.predict(refiner_.encode(picture), box(0, 0, 5, 0));
+    EXPECT_EQ(prediction.logits.sizes(), at::IntArrayRef({1, height, width}));
+    EXPECT_EQ(prediction.low_res.sizes(), at::IntArrayRef({1, 1, 24, 24}));
+    EXPECT_EQ(prediction.scores.sizes(), at::IntArrayRef({1}));
+  }
+}
+
+TEST_F(RefinerTest, CutsThePaddingOffBeforeTheLastResize) {
+  const ImageEmbedding image = refiner_.encode(picture_);
+  EXPECT_EQ(image.image_size, (GridSize{61, 83}));
+  EXPECT_EQ(image.resized_size, (GridSize{71, 96}));
+  const Prediction prediction = refiner_.predict(image, box(20, 10, 44, 34));
+  const at::Tensor padded = at::upsample_bilinear2d(prediction.low_res, {96, 96}, false);
+  const at::Tensor expected = at::upsample_bilinear2d(padded.narrow(2, 0, 71), {61, 83}, false);
+  EXPECT_TENSORS_CLOSE(prediction.logits, expected.squeeze(1), 0, 0);
+}
+
+TEST_F(RefinerTest, OptionsChangeTheAnswerAndTheConfigurationGivesThem) {
+  const ImageEmbedding image = refiner_.encode(picture_);
+  const Prompts prompts = box(20, 10, 44, 34);
+  const at::Tensor by_default = refiner_.predict(image, prompts).logits;
+  EXPECT_TENSORS_CLOSE(by_default, refiner_.predict(image, prompts, {true, false}).logits, 0, 0);
+  for (const PredictOptions& other : {PredictOptions{false, false}, PredictOptions{true, true}}) {
+    EXPECT_FALSE(at::allclose(by_default, refiner_.predict(image, prompts, other).logits));
+  }
+  config_.hq_token_only = true;
+  Refiner hq_only(tiny_network(config_), config_);
+  EXPECT_TENSORS_CLOSE(hq_only.predict(image, prompts).logits,
+                       refiner_.predict(image, prompts, {true, true}).logits, 0, 0);
+}
+
+TEST_F(RefinerTest, AnAnswerCanBeAskedAbout) {
+  const ImageEmbedding image = refiner_.encode(picture_);
+  Prompts prompts = box(20, 10, 44, 34);
+  const Prediction first = refiner_.predict(image, prompts);
+  prompts.masks = first.low_res;
+  const Prediction second = refiner_.predict(image, prompts);
+  EXPECT_FALSE(at::allclose(second.logits, first.logits));
+}
+
+TEST_F(RefinerTest, RefinesEachObjectByItsBox) {
+  at::Tensor labels = at::zeros({61, 83}, at::kByte);
+  labels.narrow(0, 10, 25).narrow(1, 20, 25).fill_(7);
+  labels.narrow(0, 40, 8).narrow(1, 60, 9).fill_(3);
+  const auto proposals = refiner_.refine(picture_, labels);
+  ASSERT_EQ(proposals.size(), 2u);
+  const ImageEmbedding image = refiner_.encode(picture_);
+  const std::vector<std::pair<int64_t, Prompts>> expected = {{3, box(60, 40, 68, 47)},
+                                                             {7, box(20, 10, 44, 34)}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const Prediction alone = refiner_.predict(image, expected[i].second);
+    EXPECT_EQ(proposals[i].id, expected[i].first);
+    EXPECT_TENSORS_CLOSE(proposals[i].logits, alone.logits[0], 1e-4, 1e-5);
+    EXPECT_NEAR(proposals[i].score, alone.scores[0].item<double>(), 1e-5);
+  }
+}
+
+TEST_F(RefinerTest, ProposesNothingWithoutObjects) {
+  EXPECT_TRUE(refiner_.refine(picture_, at::zeros({61, 83}, at::kByte)).empty());
+  EXPECT_THROW(refiner_.refine(picture_, at::zeros({60, 83}, at::kByte)), c10::Error);
+}
+
+}  // namespace
+}  // namespace hqtrack
