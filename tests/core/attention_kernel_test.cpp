@@ -133,7 +133,8 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
 
 TEST(AttentionKernel, AddsTheScoresOfRowsAndColumns) {
   at::manual_seed(5);
-  for (const AttentionKernel* kernel : attention_kernels()) {
+  for (const CpuKernels* kernels : cpu_kernels()) {
+    const AttentionKernel* kernel = &kernels->attention;
     for (const auto& [height, width] : {std::array<int64_t, 2>{1, 1}, {3, 5}, {2, 300}, {65, 33}}) {
       const at::Tensor q = random(43, 16), k = random(height * width, 16), v = random(height * width, 9);
       const at::Tensor rows = random(43, height), columns = random(43, width);

@@ -58,7 +58,7 @@ TEST_F(ConfigFile, AVariantSetsAllSizesBeforeSingleKeysDo) {
   EXPECT_EQ(load("refiner: {variant: vit_b}\n", {"refiner.variant=vit_l"}).refiner.encoder.widths,
             (std::vector<int64_t>{1024}));
   EXPECT_EQ(error_of("refiner: {variant: vit_x}\n"),
-            "a.yaml:1: refiner.variant: expected one of vit_b, vit_l, vit_h, vit_tiny, found vit_x");
+            "a.yaml:1: refiner.variant: expected one of vit_b, vit_l, vit_h, vit_tiny, found 'vit_x'");
   EXPECT_EQ(error_of("refiner: {hq_token_only: true, decoder: {hq_branch: false}}\n"),
             "a.yaml: refiner.hq_token_only: expected false without refiner.decoder.hq_branch, found true");
 }

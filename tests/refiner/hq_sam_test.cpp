@@ -104,7 +104,7 @@ TEST(HqSam, EveryParameterTakesPartInTraining) {
     HqSam network = tiny_network(tiny_config(type));
     const ImageEmbedding image = network->embed_image(at::randn({1, 3, 96, 96}));
     Prompts points = mixed_prompts(2);
-    points.masks = {};
+    points.masks = at::Tensor();
     for (const Prompts& prompts : {mixed_prompts(2), points}) {
       const RawMasks raw = network->decode(image, prompts);
       (raw.sam.square().sum() + raw.hq.square().sum() + raw.predicted_ious.square().sum())
