@@ -53,7 +53,8 @@ Prompts boxes(int64_t count) {
 void preprocess(benchmark::State& state) {
   const at::Tensor picture = at::randint(0, 256, {kHeight, kWidth, 3}, at::kByte);
   const GridSize size = resized_size({kHeight, kWidth}, 1024);
-  for (auto _ : state) benchmark::DoNotOptimize(normalize_and_pad(resize_antialiased(picture, size), 1024));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(normalize_and_pad(resize_antialiased(picture, size), InputForm{}, 1024));
 }
 
 void encode(benchmark::State& state, const std::string& variant) {

@@ -120,7 +120,9 @@ class HqTrackSequenceTracker : public SequenceTracker {
   void start(Frame frame, const at::Tensor& label_mask) override {
     hqtrack_.start(std::move(frame), label_mask);
   }
-  at::Tensor track(Frame frame) override { return hqtrack_.track(std::move(frame)).label_mask; }
+  at::Tensor track(Frame frame) override {
+    return hqtrack_.refine(hqtrack_.track(std::move(frame))).label_mask;
+  }
 
  private:
   HqTrack hqtrack_;

@@ -119,6 +119,7 @@ RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
   try {
     return run_pipeline(source, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
                         {.encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
+                         .refine = stage.refine_step(),
                          .interrupted = std::move(interrupted),
                          .on_frame = [&](const TrackedFrame&) { progress.advance(); }});
   } catch (const MediaError& e) {

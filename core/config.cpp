@@ -86,6 +86,20 @@ struct Field {
   std::function<bool(const YAML::Node&)> assign;  // false, and nothing is changed: not what was expected
 };
 
+/// Frames from one refined to the next, 0 = none.
+std::optional<int64_t> parse_schedule(const YAML::Node& node) {
+  if (!node.IsScalar()) return std::nullopt;
+  const std::string& text = node.Scalar();
+  if (text == "off") return 0;
+  if (text == "always") return 1;
+  const std::string prefix = "every:";
+  if (!text.starts_with(prefix)) return std::nullopt;
+  int64_t every = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + prefix.size(), end, every);
+  return error == std::errc() && rest == end && every > 0 ? std::optional(every) : std::nullopt;
+}
+
 /// All keys of a configuration, bound to the fields of one Config.
 class Fields {
  public:
@@ -219,6 +233,11 @@ class Fields {
   }
 
   void bind_refiner(RefinerConfig& refiner) {
+    fields_.push_back({"refine", "off, always or every:N with N above 0", [&refiner](const YAML::Node& node) {
+                         const std::optional<int64_t> every = parse_schedule(node);
+                         if (every) refiner.every_frames = *every;
+                         return every.has_value();
+                       }});
     text("refiner.weights", refiner.weights);
     std::string names;
     for (const auto& [name, sizes] : refiner_variants()) names += (names.empty() ? "" : ", ") + name;
@@ -231,7 +250,7 @@ class Fields {
                          return false;
                        }});
     RefinerEncoderConfig& encoder = refiner.encoder;
-    choice("refiner.encoder.type", encoder.type, {"vit", "tiny_vit"});
+    choice("refiner.encoder.type", encoder.type, {"vit", "tiny_vit", "efficientnet_lite0"});
     integers_of_any_count("refiner.encoder.widths", encoder.widths, {8, 8192, 8});
     integers_of_any_count("refiner.encoder.depths", encoder.depths, {1, 256});
     integers_of_any_count("refiner.encoder.heads", encoder.heads, {1, 256});
@@ -246,6 +265,10 @@ class Fields {
     flag("refiner.hq_token_only", refiner.hq_token_only);
     real("refiner.box_margin", refiner.box_margin, {0.0, 10.0});
     integer("refiner.min_area_px", refiner.min_area_px, {1});
+    choice("refiner.mode", refiner.mode, {"frame", "crop"});
+    real("refiner.crop_margin", refiner.crop_margin, {0.0, 10.0});
+    integer("refiner.crop_margin_px", refiner.crop_margin_px, {0, 4096});
+    real("refiner.prompt_residual", refiner.prompt_residual, {0.0, 1.0});
   }
 
   void bind_selector(SelectorConfig& selector) {

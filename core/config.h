@@ -65,11 +65,11 @@ struct TrackerConfig {
   std::string compatibility = "right";
 };
 
-/// Image encoder of the refiner: the ViT of SAM or the TinyViT of MobileSAM (docs/hqsam.md, sections 3 and
-/// 4). One number a stage: a ViT is one stage; the first of TinyViT's four is convolutional and has no heads
-/// and windows.
+/// Image encoder of the refiner: the ViT of SAM, the TinyViT of MobileSAM (docs/hqsam.md, sections 3 and 4),
+/// or the EfficientNet-Lite0 of the embedded model, whose sizes are fixed. One number a stage: a ViT is one
+/// stage; the first of TinyViT's four is convolutional and has no heads and windows.
 struct RefinerEncoderConfig {
-  std::string type = "vit";  // vit | tiny_vit
+  std::string type = "vit";  // vit | tiny_vit | efficientnet_lite0
   std::vector<int64_t> widths = {1280};
   std::vector<int64_t> depths = {32};  // blocks
   std::vector<int64_t> heads = {16};
@@ -87,6 +87,9 @@ struct RefinerDecoderConfig {
 
 /// HQ-SAM and how it is asked (docs/hqsam.md).
 struct RefinerConfig {
+  /// Every which frame is refined: 0 none, 1 each, N those with indices 0, N, 2 N ... In the file the key
+  /// `refine`: off, always or every:N.
+  int64_t every_frames = 0;
   std::string weights;  // file; relative to the configuration file
   /// `refiner.variant` (vit_b, vit_l, vit_h or vit_tiny) sets all of it at once, before single keys do.
   RefinerEncoderConfig encoder;
@@ -97,6 +100,12 @@ struct RefinerConfig {
   bool hq_token_only = false;  // true: the HQ mask alone instead of its sum with the SAM mask
   double box_margin = 0.0;     // added to each side of a box, times its longer edge
   int64_t min_area_px = 1;     // smaller objects are not refined
+  /// "frame": each frame is encoded once, the prompt of an object is its box. "crop": the surroundings of
+  /// each object are encoded, the prompt is its box and its mask.
+  std::string mode = "frame";
+  double crop_margin = 0.2;      // around an object's box, times its longer edge; and besides:
+  int64_t crop_margin_px = 8;    // pixels
+  double prompt_residual = 0.0;  // share of a mask prompt's logits that is added to the refined mask
 };
 
 /// Choice between tracked and refined masks (docs/hqsam.md, section 8).

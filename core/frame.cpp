@@ -14,4 +14,16 @@ const char* to_string(ObjectState state) {
   return "lost";
 }
 
+const char* to_string(Choice choice) {
+  switch (choice) {
+    case Choice::kRefined:
+      return "refined";
+    case Choice::kKept:
+      return "kept";
+    case Choice::kSkipped:
+      break;
+  }
+  return "skipped";
+}
+
 }  // namespace hqtrack

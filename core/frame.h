@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,15 @@ enum class ObjectState {
 /// "tracked", "uncertain", "lost".
 const char* to_string(ObjectState state);
 
+/// Which mask the selector gave an object.
+enum class Choice {
+  kRefined,  // the refined one
+  kKept,     // the tracked one: the refined one agreed too little with it
+  kSkipped   // the tracked one: there was no refined one
+};
+/// "refined", "kept", "skipped".
+const char* to_string(Choice choice);
+
 /// What is known of one object in one frame.
 struct TrackedObject {
   int64_t id = 0;       // 1..255, given by the user
@@ -37,6 +47,7 @@ struct TrackedObject {
   int64_t area_px = 0;  // pixels of the mask
   double score = 0.0;   // mean probability of the object over its own pixels, 0..1; 0 when lost
   ObjectState state = ObjectState::kLost;
+  std::optional<Choice> choice;  // empty where the frame was not refined, or the object is lost
 };
 
 /// A second opinion on one object of a frame: what the refiner proposes and the selector judges.

@@ -52,6 +52,7 @@ void share_out(int64_t count, const std::function<void(int64_t)>& work) {
 
 void give_way() {
   constexpr int kNice = 10;
+  at::launch([] {});  // the helpers of share_out work for everyone: they must not inherit it
   const auto thread = static_cast<id_t>(gettid());  // nice values are of threads on Linux
   setpriority(PRIO_PROCESS, thread, std::max(kNice, getpriority(PRIO_PROCESS, thread)));
 }

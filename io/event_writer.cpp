@@ -28,6 +28,7 @@ Json to_json(const TrackedObject& object) {
   json["area"] = object.area_px;
   json["score"] = rounded(object.score, 1e4);
   json["state"] = to_string(object.state);
+  if (object.choice) json["verdict"] = to_string(*object.choice);
   return json;
 }
 

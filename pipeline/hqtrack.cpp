@@ -14,6 +14,9 @@
 #include "core/error.h"
 #include "core/label_mask.h"
 #include "core/weights/weights.h"
+#include "refiner/hq_sam_weights.h"
+#include "refiner/refiner.h"
+#include "selector/select_masks.h"
 #include "tracker/tracker.h"
 #include "tracker/vmos.h"
 
@@ -29,6 +32,18 @@ Vmos load_network(const Config& config, const std::string& device_name) {
   load_weights(*network, config.tracker.weights, kUnusedVmosWeights);
   network->to(device);
   return network;
+}
+
+std::optional<Refiner> load_refiner(const Config& config, const std::string& device_name) {
+  if (config.refiner.every_frames == 0) return std::nullopt;
+  if (config.refiner.weights.empty()) {
+    throw ConfigError(config.file.string() +
+                      ": refiner.weights: expected a weights file, found nothing (refine=off does without)");
+  }
+  HqSam network(config.refiner);
+  load_hq_sam_weights(network, config.refiner.weights);
+  network->to(resolve_device(device_name));
+  return Refiner(network, config.refiner);
 }
 
 void check_size(const Frame& frame, const at::Tensor& label_mask) {
@@ -59,6 +74,9 @@ class HqTrack::Impl {
  public:
   Impl(const Config& config, const std::string& device)
       : tracker_(load_network(config, device), config.tracker),
+        refiner_(load_refiner(config, device)),
+        refined_every_(config.refiner.every_frames),
+        selector_(config.selector),
         states_(config.tracker.states),
         keeps_all_(config.tracker.compatibility == "reference") {}
 
@@ -86,6 +104,29 @@ class HqTrack::Impl {
     const std::optional<Features> features = take_encoded(frame.image);
     TrackerResult result = tracker_.track(frame.image, new_objects, features ? &*features : nullptr);
     return describe(std::move(frame), std::move(result));
+  }
+
+  bool has_refiner() const { return refiner_.has_value(); }
+
+  TrackedFrame refine(TrackedFrame tracked) {
+    if (!refiner_ || tracked.frame.index % refined_every_ != 0) return tracked;
+    c10::InferenceMode guard;
+    Selection selection = select_masks(tracked.label_mask,
+                                       refiner_->refine(tracked.frame.image, tracked.label_mask), selector_);
+    tracked.label_mask = std::move(selection.label_mask);
+    const std::array<Region, 256> regions = label_regions(tracked.label_mask);
+    for (TrackedObject& object : tracked.objects) {
+      const auto verdict = std::ranges::find(selection.verdicts, object.id, &Verdict::id);
+      if (verdict == selection.verdicts.end()) continue;  // no pixel
+      object.choice = verdict->choice;
+      object.box = regions[object.id].box;
+      object.area_px = regions[object.id].area_px;
+      if (object.area_px > 0) continue;
+      // Others took all its pixels.
+      object.state = ObjectState::kLost;
+      object.score = 0.0;
+    }
+    return tracked;
   }
 
  private:
@@ -136,6 +177,9 @@ class HqTrack::Impl {
   }
 
   Tracker tracker_;
+  std::optional<Refiner> refiner_;
+  int64_t refined_every_;
+  SelectorConfig selector_;
   StateConfig states_;
   bool keeps_all_;
   std::map<int64_t, std::string> names_;
@@ -155,5 +199,7 @@ TrackedFrame HqTrack::track(Frame frame) { return impl_->track(std::move(frame),
 TrackedFrame HqTrack::track(Frame frame, const at::Tensor& new_objects) {
   return impl_->track(std::move(frame), new_objects);
 }
+bool HqTrack::has_refiner() const { return impl_->has_refiner(); }
+TrackedFrame HqTrack::refine(TrackedFrame tracked) { return impl_->refine(std::move(tracked)); }
 
 }  // namespace hqtrack

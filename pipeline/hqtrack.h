@@ -21,11 +21,12 @@ namespace hqtrack {
 /// Label masks are uint8 [H, W], of the size of the frame, on the CPU; values are object ids, gaps are kept.
 /// An object whose score falls below `tracker.states.lost_below` is taken out of the label mask and called
 /// lost; the tracker goes on looking for it. With `compatibility: reference` every pixel stays.
-/// Used by one thread, but for `encode_ahead`.
+/// Used by one thread, but for `encode_ahead` and `refine`, which may each run in another one.
 class HqTrack {
  public:
-  /// Builds the network and loads its weights. device: "auto" (CUDA where there is one), "cpu", "cuda:N".
-  /// Throws ConfigError, WeightsError, DeviceError.
+  /// Builds the networks and loads their weights; that of the refiner only where `refine` is not `off`.
+  /// device: "auto" (CUDA where there is one), "cpu", "cuda:N". Throws ConfigError, WeightsError,
+  /// DeviceError.
   HqTrack(const Config& config, const std::string& device);
   ~HqTrack();
 
@@ -44,6 +45,13 @@ class HqTrack {
   TrackedFrame track(Frame frame);
   /// As above, with objects added or corrected in this frame (0 = leave as predicted).
   TrackedFrame track(Frame frame, const at::Tensor& new_objects);
+
+  /// Whether some frames are refined.
+  bool has_refiner() const;
+  /// A frame as `start` or `track` returned it, its masks replaced by the refiner's where the selector takes
+  /// them. A frame that the schedule leaves out comes back as it is. The tracker never sees refined masks, so
+  /// frames may be refined while later ones are tracked.
+  TrackedFrame refine(TrackedFrame tracked);
 
  private:
   class Impl;

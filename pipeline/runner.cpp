@@ -31,7 +31,8 @@ class Run {
         sinks_(sinks),
         options_(options),
         frames_(options.queue_frames),
-        encoded_(1) {
+        encoded_(1),
+        unrefined_(options.queue_frames) {
     for (size_t i = 0; i < sinks.size(); ++i) tracked_.emplace_back(options.queue_frames);
   }
 
@@ -44,6 +45,7 @@ class Run {
       if (options_.encode_ahead) threads.emplace_back([this] { guarded([this] { encode_frames(); }); });
       threads.emplace_back(
           [this] { guarded([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); }); });
+      if (options_.refine) threads.emplace_back([this] { guarded([this] { refine_frames(); }); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
         threads.emplace_back([this, i] { guarded([this, i] { write_frames(*sinks_[i], tracked_[i]); }); });
       }
@@ -102,16 +104,40 @@ class Run {
   void track_frames(BoundedQueue<Frame>& frames) {
     if (options_.encode_ahead)
       set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
-    // However this stage ends, the sinks must learn that no more will come.
+    // However this stage ends, the next ones must learn that no more will come.
     const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
-      for (auto& queue : run->tracked_) queue.close();
+      run->unrefined_.close();
+      if (!run->options_.refine) run->close_sinks();
     });
     while (std::optional<Frame> frame = frames.pop(stop_.get_token())) {
-      const TrackedFrame tracked = track_(std::move(*frame));
-      count(tracked);
-      for (auto& queue : tracked_) queue.push(tracked, {});
-      if (options_.on_frame) options_.on_frame(tracked);
+      TrackedFrame tracked = track_(std::move(*frame));
+      if (!options_.refine) {
+        deliver(tracked);
+      } else if (!unrefined_.push(std::move(tracked), {})) {
+        break;
+      }
     }
+  }
+
+  void refine_frames() {
+    give_way();
+    // Closed in both directions: a tracker that has nobody to push to must learn it.
+    const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
+      run->unrefined_.close();
+      run->close_sinks();
+    });
+    while (std::optional<TrackedFrame> tracked = unrefined_.pop({}))
+      deliver(options_.refine(std::move(*tracked)));
+  }
+
+  void deliver(const TrackedFrame& tracked) {
+    count(tracked);
+    for (auto& queue : tracked_) queue.push(tracked, {});
+    if (options_.on_frame) options_.on_frame(tracked);
+  }
+
+  void close_sinks() {
+    for (auto& queue : tracked_) queue.close();
   }
 
   void write_frames(FrameSink& sink, BoundedQueue<TrackedFrame>& queue) {
@@ -141,11 +167,12 @@ class Run {
   const RunOptions& options_;
   BoundedQueue<Frame> frames_;
   BoundedQueue<Frame> encoded_;
+  BoundedQueue<TrackedFrame> unrefined_;
   std::deque<BoundedQueue<TrackedFrame>> tracked_;  // one a sink
   std::stop_source stop_;
   std::mutex error_mutex_;
   std::exception_ptr first_error_, damage_;
-  RunSummary summary_;  // of the tracker's thread while it runs
+  RunSummary summary_;  // of the last thread before the sinks while it runs
   std::map<int64_t, bool> was_seen_;
 };
 

@@ -19,9 +19,11 @@ using TrackStep = std::function<TrackedFrame(Frame)>;
 struct RunOptions {
   size_t queue_frames = 3;  // frames waiting between two stages; changes no result
   std::function<void(const Frame&)>
-      encode_ahead;             // called before the frame is tracked, by a thread of its own
+      encode_ahead;  // called before the frame is tracked, by a thread of its own
+  std::function<TrackedFrame(TrackedFrame)>
+      refine;                   // called after the frame was tracked, by a thread of its own, in order
   std::stop_token interrupted;  // ends the run early, with complete outputs
-  std::function<void(const TrackedFrame&)> on_frame;  // progress; called by the tracker's thread
+  std::function<void(const TrackedFrame&)> on_frame;  // progress; called by the last thread before the sinks
 };
 
 struct RunSummary {
@@ -33,8 +35,8 @@ struct RunSummary {
   double frames_per_second() const { return seconds > 0 ? static_cast<double>(frames) / seconds : 0; }
 };
 
-/// Streams a video through the tracker into all sinks: reader, encoder, tracker and every sink have a thread
-/// of their own, queues between them block when full, so nothing is lost.
+/// Streams a video through the tracker into all sinks: reader, encoder, tracker, refiner and every sink have
+/// a thread of their own, queues between them block when full, so nothing is lost.
 ///
 /// However a run ends, all sinks have got the same frames and are finished, so that what was written is
 /// playable:

@@ -38,6 +38,11 @@ TrackedFrame TrackStage::operator()(Frame frame) {
   return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}};
 }
 
+std::function<TrackedFrame(TrackedFrame)> TrackStage::refine_step() {
+  if (!tracker_.has_refiner()) return {};
+  return [this](TrackedFrame tracked) { return tracker_.refine(std::move(tracked)); };
+}
+
 std::vector<int64_t> TrackStage::pending_frames() const {
   std::vector<int64_t> frames;
   for (const auto& [index, mask] : prompts_) frames.push_back(index);

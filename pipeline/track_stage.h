@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -29,6 +30,9 @@ class TrackStage {
 
   /// See HqTrack::encode_ahead. Called by one thread, in order, which may be another one.
   void encode_ahead(const Frame& frame);
+
+  /// HqTrack::refine, to be called by a thread of its own; empty without a refiner.
+  std::function<TrackedFrame(TrackedFrame)> refine_step();
 
   /// Whether the frame of some mask was reached.
   bool is_started() const { return is_started_; }

@@ -28,4 +28,15 @@ BoxPrompts box_prompts(const at::Tensor& label_mask, const RefinerConfig& config
   return found;
 }
 
+Box crop_around(std::array<double, 4> corners, GridSize picture, const RefinerConfig& config) {
+  const auto [x0, y0, x1, y1] = corners;
+  const double margin =
+      config.crop_margin * std::max(x1 - x0, y1 - y0) + static_cast<double>(config.crop_margin_px);
+  const auto low = [&](double edge) { return static_cast<int64_t>(std::max(0.0, edge - margin)); };
+  const auto high = [&](double edge, int64_t end) {
+    return static_cast<int64_t>(std::min(static_cast<double>(end), edge + margin + 1));
+  };
+  return {.x0 = low(x0), .y0 = low(y0), .x1 = high(x1, picture.width), .y1 = high(y1, picture.height)};
+}
+
 }  // namespace hqtrack

@@ -2,10 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "core/config.h"
+#include "core/frame.h"
+#include "core/layers.h"
 #include "refiner/prompt_encoder.h"
 
 namespace hqtrack {
@@ -20,5 +23,9 @@ struct BoxPrompts {
 /// outer box, first and last pixel inside, as published; with `config.box_margin` times its longer edge on
 /// each side, as far as the picture goes.
 BoxPrompts box_prompts(const at::Tensor& label_mask, const RefinerConfig& config);
+
+/// The part of a picture that shows a box (corners as in Prompts::boxes) with its surroundings:
+/// `config.crop_margin` times its longer edge and `config.crop_margin_px` pixels on each side.
+Box crop_around(std::array<double, 4> corners, GridSize picture, const RefinerConfig& config);
 
 }  // namespace hqtrack

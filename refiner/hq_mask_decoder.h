@@ -25,6 +25,8 @@ struct ImageEmbedding {
   at::Tensor hq_features;  // [1, width / 8, 4 h, 4 w]; undefined without an HQ branch
   GridSize image_size;     // of the picture, in pixels; set by Refiner
   GridSize resized_size;   // of the picture in the network's input; set by Refiner
+  /// Of the network's input, in pixels.
+  GridSize input_size() const { return {16 * embedding.size(2), 16 * embedding.size(3)}; }
 };
 
 /// Everything the decoder has to say about B prompts.

@@ -19,7 +19,7 @@ class HqSamImpl : public torch::nn::Module {
   /// Builds the network with random weights. Throws ConfigError for sizes that do not fit together.
   explicit HqSamImpl(const RefinerConfig& config);
 
-  /// Once an image: [1, 3, image_size, image_size], normalised (refiner/preprocess.h).
+  /// Once an image: [1, 3, h, w] in the encoder's form (refiner/preprocess.h).
   ImageEmbedding embed_image(const at::Tensor& image);
   /// The same from the encoder's features.
   ImageEmbedding embed_features(const ImageFeatures& features);
@@ -27,6 +27,7 @@ class HqSamImpl : public torch::nn::Module {
   /// As often as something is asked about it: prompts in pixels of the network's input.
   RawMasks decode(const ImageEmbedding& image, const Prompts& prompts);
 
+  InputForm input_form() const { return image_encoder_->input_form(); }
   at::Device device() const;
 
  private:

@@ -26,7 +26,7 @@ const std::vector<std::string> kHqOnly = {
 
 // What tells one SAM from another.
 struct Kind {
-  std::string type;  // of the encoder: vit | tiny_vit
+  std::string type;  // of the encoder: vit | tiny_vit | efficientnet_lite0
   int64_t width = 0, num_blocks = 0;
   bool has_hq = false;
   bool fits(const Kind& file) const {
@@ -50,7 +50,9 @@ std::optional<Kind> kind_of(const TensorFile& contents) {
     kind.has_hq |= entry.name.starts_with(kHqOnly.front());
   }
   kind.num_blocks = static_cast<int64_t>(blocks.size());
-  kind.type = contents.find("image_encoder.pos_embed") ? "vit" : "tiny_vit";
+  kind.type = contents.find("image_encoder.pos_embed")     ? "vit"
+              : contents.find("image_encoder.stem.weight") ? "efficientnet_lite0"
+                                                           : "tiny_vit";
   return kind;
 }
 

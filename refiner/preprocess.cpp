@@ -1,6 +1,9 @@
 #include "refiner/preprocess.h"
 
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -15,7 +18,7 @@ namespace hqtrack {
 namespace {
 
 constexpr int kWeightBits = 22;
-constexpr std::array<float, 3> kMean = {123.675f, 116.28f, 103.53f}, kStd = {58.395f, 57.12f, 57.375f};
+constexpr int64_t kStride = 16, kMaskStride = 4;
 
 // Samples of one axis that make up each target pixel, with whole-number weights.
 struct Taps {
@@ -108,6 +111,38 @@ at::Tensor resize_down(const at::Tensor& image, int64_t height) {
   return out;
 }
 
+// [out, in]: the part of each source pixel in each target pixel of a smaller picture.
+at::Tensor area_weights(int64_t in, int64_t out) {
+  at::Tensor weights = at::zeros({out, in}, at::kDouble);
+  auto entries = weights.accessor<double, 2>();
+  const double ratio = static_cast<double>(in) / static_cast<double>(out);
+  for (int64_t i = 0; i < out; ++i) {
+    const double from = static_cast<double>(i) * ratio, to = from + ratio;
+    for (auto k = static_cast<int64_t>(from); k < in && static_cast<double>(k) < to; ++k) {
+      const double part =
+          std::min<double>(static_cast<double>(k + 1), to) - std::max<double>(static_cast<double>(k), from);
+      entries[i][k] = std::max(0.0, part) / ratio;
+    }
+  }
+  return weights;
+}
+
+// [out, in] for a larger picture: target pixels that lie in one source pixel are that, those across an edge
+// blend the two by where the edge is. OpenCV's INTER_AREA does the same.
+at::Tensor stretched_weights(int64_t in, int64_t out) {
+  at::Tensor weights = at::zeros({out, in}, at::kDouble);
+  auto entries = weights.accessor<double, 2>();
+  const double ratio = static_cast<double>(in) / static_cast<double>(out), inverse = 1.0 / ratio;
+  for (int64_t i = 0; i < out; ++i) {
+    const int64_t left = std::min(static_cast<int64_t>(std::floor(static_cast<double>(i) * ratio)), in - 1);
+    double part = static_cast<double>(i + 1) - static_cast<double>(left + 1) * inverse;
+    part = part <= 0 ? 0.0 : part - std::floor(part);
+    entries[i][left] += 1 - part;
+    entries[i][std::min(left + 1, in - 1)] += part;
+  }
+  return weights;
+}
+
 void check_image(const at::Tensor& image) {
   TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
                   image.is_contiguous() && image.device().is_cpu() && image.numel() > 0,
@@ -132,23 +167,43 @@ at::Tensor resize_antialiased(const at::Tensor& image, GridSize size) {
   return resize_down(resize_across(image, size.width), size.height);
 }
 
-at::Tensor normalize_and_pad(const at::Tensor& image, int64_t image_size) {
+at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int64_t image_size) {
   check_image(image);
   const int64_t height = image.size(0), row_values = image.size(1) * 3;
   TORCH_CHECK(height <= image_size && image.size(1) <= image_size, "image: expected at most ", image_size,
               " pixels an edge, found ", image.sizes());
   std::array<std::array<float, 256>, 3> table;
   for (int c = 0; c < 3; ++c) {
-    for (int v = 0; v < 256; ++v) table[c][v] = (static_cast<float>(v) - kMean[c]) / kStd[c];
+    for (int v = 0; v < 256; ++v) table[c][v] = (static_cast<float>(v) - form.mean[c]) / form.std[c];
   }
-  at::Tensor out = at::zeros({1, image_size, image_size, 3}, image.options().dtype(at::kFloat));
-  const uint8_t* source = image.const_data_ptr<uint8_t>();
+  const auto padded = [&](int64_t edge) {
+    return form.is_square ? image_size : (edge + kStride - 1) / kStride * kStride;
+  };
+  const int64_t width = padded(image.size(1));
+  at::Tensor out = at::zeros({1, padded(height), width, 3}, image.options().dtype(at::kFloat));
+  const uint8_t* const source = image.const_data_ptr<uint8_t>();
   float* const target = out.mutable_data_ptr<float>();
-  for (int64_t y = 0; y < height; ++y, source += row_values) {
-    float* const row = target + y * image_size * 3;
-    for (int64_t i = 0; i < row_values; ++i) row[i] = table[i % 3][source[i]];
+  const int64_t left_out = form.shift_px * 3;  // of a row
+  for (int64_t y = form.shift_px; y < height; ++y) {
+    const uint8_t* const pixels = source + y * row_values;
+    float* const row = target + (y - form.shift_px) * width * 3;
+    for (int64_t i = left_out; i < row_values; ++i) row[i - left_out] = table[i % 3][pixels[i]];
   }
   return out.permute({0, 3, 1, 2});
+}
+
+at::Tensor mask_prompt(const at::Tensor& mask, GridSize resized, GridSize input) {
+  TORCH_CHECK(mask.dim() == 2, "mask prompt: expected [H, W], found ", mask.sizes());
+  const at::Tensor inside = mask.ne(0).to(at::kDouble);
+  const bool shrinks = mask.size(0) >= resized.height && mask.size(1) >= resized.width;
+  const auto weights = shrinks ? area_weights : stretched_weights;
+  const at::Tensor rows = weights(mask.size(0), resized.height),
+                   columns = weights(mask.size(1), resized.width);
+  const at::Tensor covered = at::matmul(at::matmul(rows, inside), columns.t());
+  const at::Tensor framed =
+      at::constant_pad_nd(covered, {0, input.width - resized.width, 0, input.height - resized.height});
+  const at::Tensor coverage = at::avg_pool2d(framed.unsqueeze(0).unsqueeze(0), kMaskStride);
+  return ((coverage - 0.5) * 12).clamp(-6, 6).to(at::kFloat);
 }
 
 Prompts to_resized(const Prompts& prompts, GridSize picture, GridSize resized) {

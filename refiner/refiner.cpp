@@ -1,11 +1,12 @@
 #include "refiner/refiner.h"
 
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <c10/core/InferenceMode.h>
 
 #include <utility>
 
-#include "refiner/box_prompts.h"
 #include "refiner/preprocess.h"
 
 namespace hqtrack {
@@ -31,7 +32,8 @@ Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::mov
 ImageEmbedding Refiner::encode(const at::Tensor& image) {
   c10::InferenceMode guard;
   const GridSize size{image.size(0), image.size(1)}, resized = resized_size(size, config_.image_size);
-  const at::Tensor input = normalize_and_pad(resize_antialiased(image, resized), config_.image_size);
+  const at::Tensor input =
+      normalize_and_pad(resize_antialiased(image, resized), network_->input_form(), config_.image_size);
   ImageEmbedding embedding = network_->embed_image(input.to(network_->device()));
   embedding.image_size = size;
   embedding.resized_size = resized;
@@ -42,17 +44,19 @@ Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts,
                             const PredictOptions& options) {
   c10::InferenceMode guard;
   const Prompts scaled = on(network_->device(), to_resized(prompts, image.image_size, image.resized_size));
-  const ChosenMasks chosen =
+  ChosenMasks chosen =
       choose_masks(network_->decode(image, scaled), options.multimask, options.hq_token_only);
+  if (scaled.masks.defined() && options.prompt_residual > 0)
+    chosen.logits = chosen.logits + options.prompt_residual * scaled.masks;
   // In two steps: one alone would give other borders.
-  const at::Tensor padded = resize_maps(chosen.logits, {config_.image_size, config_.image_size});
+  const at::Tensor padded = resize_maps(chosen.logits, image.input_size());
   const at::Tensor picture =
       padded.narrow(2, 0, image.resized_size.height).narrow(3, 0, image.resized_size.width);
   return {resize_maps(picture, image.image_size).squeeze(1), chosen.logits, chosen.scores};
 }
 
 Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts) {
-  return predict(image, prompts, {config_.multimask, config_.hq_token_only});
+  return predict(image, prompts, {config_.multimask, config_.hq_token_only, config_.prompt_residual});
 }
 
 std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Tensor& label_mask) {
@@ -60,16 +64,46 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
       label_mask.dim() == 2 && label_mask.size(0) == image.size(0) && label_mask.size(1) == image.size(1),
       "refiner: expected a label mask of ", image.size(0), " x ", image.size(1), ", found ",
       label_mask.sizes());
+  c10::InferenceMode guard;
   const BoxPrompts boxes = box_prompts(label_mask, config_);
   if (boxes.ids.empty()) return {};
+  if (config_.mode == "frame") return refine_frame(image, boxes);
+  std::vector<MaskProposal> proposals;
+  for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
+    const int64_t id = boxes.ids[i];
+    proposals.push_back(refine_crop(image, label_mask.eq(id), id, boxes.prompts.boxes[i]));
+  }
+  return proposals;
+}
+
+std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const BoxPrompts& boxes) {
   const Prediction prediction = predict(encode(image), boxes.prompts);
-  c10::InferenceMode guard;
   const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
   std::vector<MaskProposal> proposals;
   for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
     proposals.push_back({boxes.ids[i], logits[i], scores[i].item<double>()});
   }
   return proposals;
+}
+
+MaskProposal Refiner::refine_crop(const at::Tensor& image, const at::Tensor& mask, int64_t id,
+                                  const at::Tensor& box) {
+  constexpr float kBackground = -100.0f;  // logit beyond the crop
+  const double* corners = box.const_data_ptr<double>();
+  const Box crop =
+      crop_around({corners[0], corners[1], corners[2], corners[3]}, {image.size(0), image.size(1)}, config_);
+  const auto cropped = [&](const at::Tensor& picture) {
+    return picture.slice(0, crop.y0, crop.y1).slice(1, crop.x0, crop.x1);
+  };
+  const ImageEmbedding part = encode(cropped(image).contiguous());
+  const auto x0 = static_cast<double>(crop.x0), y0 = static_cast<double>(crop.y0);
+  Prompts prompts;
+  prompts.boxes = (box - at::tensor({x0, y0, x0, y0}, at::kDouble)).unsqueeze(0);
+  prompts.masks = mask_prompt(cropped(mask), part.resized_size, part.input_size());
+  const Prediction prediction = predict(part, prompts);
+  at::Tensor logits = at::full(mask.sizes(), kBackground, at::kFloat);
+  cropped(logits).copy_(prediction.logits[0]);
+  return {id, logits, prediction.scores[0].item<double>()};
 }
 
 }  // namespace hqtrack

@@ -6,6 +6,7 @@
 
 #include "core/config.h"
 #include "core/frame.h"
+#include "refiner/box_prompts.h"
 #include "refiner/hq_sam.h"
 
 namespace hqtrack {
@@ -14,6 +15,7 @@ namespace hqtrack {
 struct PredictOptions {
   bool multimask = true;       // the best of three SAM masks, else the first one
   bool hq_token_only = false;  // the HQ mask alone, else its sum with the SAM mask
+  double prompt_residual = 0;  // share of the logits of Prompts::masks, where given, that is added to it
 };
 
 /// One mask for each of B prompts, on the network's device.
@@ -40,12 +42,17 @@ class Refiner {
   /// With the options of the configuration.
   Prediction predict(const ImageEmbedding& image, const Prompts& prompts);
 
-  /// A proposal for each object of a label mask (uint8 [H, W], size of the image) that is not too small,
-  /// prompted by its box (refiner/box_prompts.h); ascending ids. Encodes nothing when there is no such
-  /// object.
+  /// A proposal for each object of a label mask (uint8 [H, W], size of the image) that is not too small
+  /// (refiner/box_prompts.h); ascending ids. As `refiner.mode` says: the whole image is encoded once and each
+  /// object prompted by its box; or its surroundings are encoded and it is prompted by box and mask, and
+  /// beyond them is background. Encodes nothing when there is no such object.
   std::vector<MaskProposal> refine(const at::Tensor& image, const at::Tensor& label_mask);
 
  private:
+  std::vector<MaskProposal> refine_frame(const at::Tensor& image, const BoxPrompts& boxes);
+  MaskProposal refine_crop(const at::Tensor& image, const at::Tensor& mask, int64_t id,
+                           const at::Tensor& box);
+
   HqSam network_;
   RefinerConfig config_;
 };

@@ -55,18 +55,6 @@ at::Tensor merge_as_published(const at::Tensor& label_mask, const std::vector<Cl
 
 }  // namespace
 
-const char* to_string(Choice choice) {
-  switch (choice) {
-    case Choice::kRefined:
-      return "refined";
-    case Choice::kKept:
-      return "kept";
-    case Choice::kSkipped:
-      break;
-  }
-  return "skipped";
-}
-
 Selection select_masks(const at::Tensor& label_mask, const std::vector<MaskProposal>& proposals,
                        const SelectorConfig& config) {
   const at::Tensor tracked = label_mask.contiguous();

@@ -10,15 +10,6 @@
 
 namespace hqtrack {
 
-/// Which mask an object got.
-enum class Choice {
-  kRefined,  // the refined one
-  kKept,     // the tracked one: the refined one agreed too little with it
-  kSkipped   // the tracked one: there was no refined one
-};
-/// "refined", "kept", "skipped".
-const char* to_string(Choice choice);
-
 struct Verdict {
   int64_t id = 0;
   Choice choice = Choice::kSkipped;

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/layers.h"
+#include "refiner/encoders/efficientnet_image_encoder.h"
 #include "refiner/encoders/tiny_vit_encoder.h"
 #include "refiner/encoders/vit_encoder.h"
 
@@ -11,7 +12,9 @@ std::shared_ptr<ImageEncoder> make_image_encoder(const RefinerConfig& config) {
   const std::string& type = config.encoder.type;
   if (type == "vit") return std::make_shared<VitEncoder>(config);
   if (type == "tiny_vit") return std::make_shared<TinyVitEncoder>(config);
-  throw ConfigError("refiner.encoder.type: expected vit or tiny_vit, found '" + type + "'");
+  if (type == "efficientnet_lite0") return std::make_shared<EfficientNetImageEncoder>(config);
+  throw ConfigError("refiner.encoder.type: expected vit, tiny_vit or efficientnet_lite0, found '" + type +
+                    "'");
 }
 
 Neck::Neck(torch::nn::Module& encoder, int64_t in_channels, int64_t out_channels)

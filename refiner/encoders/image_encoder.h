@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/modules/conv.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -17,12 +18,20 @@ struct ImageFeatures {
   at::Tensor early;      // [B, early_channels(), h, w]: fine detail for the HQ branch
 };
 
+/// How a picture becomes an encoder's input (docs/hqsam.md, section 2).
+struct InputForm {
+  std::array<float, 3> mean = {123.675f, 116.28f, 103.53f}, std = {58.395f, 57.12f, 57.375f};  // RGB, 0..255
+  bool is_square = true;  // padded to image_size x image_size, else to the next multiples of 16
+  int64_t shift_px = 0;   // the first rows and columns that are left out, so that all others move
+};
+
 /// What HQ-SAM needs of an image backbone.
 class ImageEncoder : public torch::nn::Module {
  public:
-  /// image [B, 3, image_size, image_size], normalised.
+  /// image [B, 3, h, w] in the encoder's own form.
   virtual ImageFeatures encode(const at::Tensor& image) = 0;
   virtual int64_t early_channels() const = 0;
+  virtual InputForm input_form() const { return {}; }
 };
 
 /// Throws ConfigError for an unknown type and for sizes that do not fit together.

@@ -63,6 +63,17 @@ TEST_F(ConfigFile, AVariantSetsAllSizesBeforeSingleKeysDo) {
             "a.yaml: refiner.hq_token_only: expected false without refiner.decoder.hq_branch, found true");
 }
 
+TEST_F(ConfigFile, SaysWhichFramesAreRefined) {
+  EXPECT_EQ(load("").refiner.every_frames, 0);
+  EXPECT_EQ(load("refine: off\n").refiner.every_frames, 0);
+  EXPECT_EQ(load("refine: always\n").refiner.every_frames, 1);
+  EXPECT_EQ(load("refine: off\n", {"refine=every:12"}).refiner.every_frames, 12);
+  for (const std::string wrong : {"every:0", "every:-1", "every:", "every:2x", "every", "sometimes", "3"}) {
+    EXPECT_EQ(error_of("refine: " + (wrong.ends_with(":") ? "'" + wrong + "'" : wrong) + "\n"),
+              "a.yaml:1: refine: expected off, always or every:N with N above 0, found '" + wrong + "'");
+  }
+}
+
 TEST_F(ConfigFile, ReadsEveryKindOfValue) {
   const Config config = load(
       "tracker:\n"
@@ -195,6 +206,9 @@ TEST(Configs, PublishedModel) {
   EXPECT_EQ(config.tracker.propagation_8x.key_width, 64);
   EXPECT_EQ(config.tracker.memory.interval_frames, 50);
   EXPECT_EQ(fs::path(config.tracker.weights).filename(), "hqtrack.pth");
+  EXPECT_EQ(config.refiner.every_frames, 1);
+  EXPECT_EQ(config.refiner.encoder.widths, (std::vector<int64_t>{1280}));
+  EXPECT_EQ(config.selector.iou_threshold, 0.1);
 }
 
 TEST(Configs, EmbeddedModel) {

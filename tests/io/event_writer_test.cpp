@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/error.h"
@@ -54,6 +55,22 @@ TEST(EventWriter, WritesTheDocumentedLine) {
       "\n"
       R"({"index":1,"pts":1.5,"objects":[{"id":7,"name":"","box":null,"area":0,"score":0.0,"state":"lost"}]})"
       "\n");
+}
+
+TEST(EventWriter, GivesTheSelectorsVerdictWhereThereIsOne) {
+  const TemporaryFolder folder;
+  const auto sink = open_event_sink((folder.path() / "e.ndjson").string());
+  std::vector<TrackedObject> objects;
+  for (const Choice choice : {Choice::kRefined, Choice::kKept, Choice::kSkipped}) {
+    objects.push_back(object(static_cast<int64_t>(objects.size()) + 1, "", ObjectState::kTracked));
+    objects.back().choice = choice;
+  }
+  sink->write(frame_with(objects));
+  sink->finish();
+  const auto line = nlohmann::json::parse(read(folder.path() / "e.ndjson"));
+  EXPECT_EQ(line["objects"][0]["verdict"], "refined");
+  EXPECT_EQ(line["objects"][1]["verdict"], "kept");
+  EXPECT_EQ(line["objects"][2]["verdict"], "skipped");
 }
 
 TEST(EventWriter, KeepsTheFinalNameForWhatIsComplete) {

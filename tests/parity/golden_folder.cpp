@@ -14,7 +14,8 @@ GoldenFolder::GoldenFolder(const std::filesystem::path& folder) : folder_(folder
   if (manifest_.contains("tensors")) {
     for (const auto& entry : manifest_["tensors"]) entries_[entry.at("name")] = entry;
   } else {
-    for (const auto& [name, entry] : manifest_.items()) {
+    const nlohmann::json& items = manifest_.contains("items") ? manifest_["items"] : manifest_;
+    for (const auto& [name, entry] : items.items()) {
       if (entry.contains("dtype")) entries_[name] = entry;
     }
   }
@@ -42,7 +43,9 @@ std::vector<std::string> GoldenFolder::names(const std::string& prefix) const {
 void GoldenFolder::compare(Report& report, const std::string& name, const at::Tensor& actual) {
   if (!has(name)) return;
   mark_compared(name);
-  report.compare(name, actual, load(name), atol(name));
+  const at::Tensor expected = load(name);
+  const double rounding = expected.scalar_type() == at::kHalf ? 0x1p-11 : 0.0;  // of what is stored
+  report.compare(name, actual, expected.to(actual.scalar_type()), atol(name), rounding);
 }
 
 void GoldenFolder::check_all_compared(Report& report) const {

@@ -21,6 +21,7 @@ class GoldenFolder {
   const nlohmann::json& manifest() const { return manifest_; }
   bool has(const std::string& name) const { return entries_.contains(name); }
   at::Tensor load(const std::string& name) const;
+  const nlohmann::json& entry(const std::string& name) const { return entries_.at(name); }
   double atol(const std::string& name) const;
   /// Names that start with `prefix`.
   std::vector<std::string> names(const std::string& prefix) const;

@@ -10,4 +10,7 @@ namespace hqtrack::parity {
 /// rule, and everything around the network.
 void check_hq_sam(const std::filesystem::path& folder, Report& report);
 
+/// Runs every case of a folder laid out as models/nano_refiner_seed: config.json, weights, golden/.
+void check_nano_refiner(const std::filesystem::path& folder, Report& report);
+
 }  // namespace hqtrack::parity

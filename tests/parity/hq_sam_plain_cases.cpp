@@ -126,7 +126,7 @@ void check_preprocess(HqSamFolder& golden, const HqSamFolder::Manifest& manifest
         golden.compare_exactly(report, corner, resized.narrow(0, y, shape[0]).narrow(1, x, shape[1]));
       }
       golden.compare(report, manifest.folder + "normalised_" + name + ".npy",
-                     normalize_and_pad(resized, target));
+                     normalize_and_pad(resized, InputForm{}, target));
     });
   }
 }

@@ -1,4 +1,5 @@
-// parity vmos|nano|hqsam DIR: compares this build with a folder of reference tensors, case by case.
+// parity vmos|nano|hqsam|nano_refiner DIR: compares this build with a folder of reference tensors, case by
+// case.
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -11,10 +12,11 @@ int main(int argc, char** argv) {
   const std::map<std::string, void (*)(const std::filesystem::path&, hqtrack::parity::Report&)> kinds = {
       {"vmos", hqtrack::parity::check_vmos},
       {"nano", hqtrack::parity::check_nano},
-      {"hqsam", hqtrack::parity::check_hq_sam}};
+      {"hqsam", hqtrack::parity::check_hq_sam},
+      {"nano_refiner", hqtrack::parity::check_nano_refiner}};
   const auto kind = argc == 3 ? kinds.find(argv[1]) : kinds.end();
   if (kind == kinds.end()) {
-    std::fprintf(stderr, "usage: parity vmos|nano|hqsam DIR\n");
+    std::fprintf(stderr, "usage: parity vmos|nano|hqsam|nano_refiner DIR\n");
     return 2;
   }
   hqtrack::parity::Report report;

@@ -3,9 +3,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/config.h"
 #include "core/error.h"
 #include "pipeline/track_stage.h"
+#include "refiner/hq_sam_weights.h"
+#include "refiner/refiner.h"
+#include "selector/select_masks.h"
 #include "tests/pipeline/tiny_model.h"
 #include "tests/support/golden.h"
 
@@ -163,6 +168,57 @@ TEST_F(HqTrackTest, AddsObjectsLater) {
   EXPECT_TRUE(tracked.label_mask.eq(9).equal(added.eq(9)));
   expect_objects_match_mask(tracked);
   EXPECT_EQ(hqtrack.track(make_test_frame(3)).objects.size(), 3U);
+}
+
+TEST_F(HqTrackTest, RefinesWithoutTellingTheTracker) {
+  const Config refining = config({"refine=always", "selector.iou_threshold=0.02"});
+  HqTrack hqtrack(refining, "cpu"), plain(config(), "cpu");
+  EXPECT_TRUE(hqtrack.has_refiner());
+  EXPECT_FALSE(plain.has_refiner());
+  HqSam network(refining.refiner);
+  load_hq_sam_weights(network, refining.refiner.weights);
+  Refiner refiner(network, refining.refiner);
+  hqtrack.start(make_test_frame(0), two_objects());
+  plain.start(make_test_frame(0), two_objects());
+  int64_t num_refined = 0;
+  for (int64_t i = 1; i < 5; ++i) {
+    const TrackedFrame tracked = hqtrack.track(make_test_frame(i));
+    EXPECT_TRUE(tracked.label_mask.equal(plain.track(make_test_frame(i)).label_mask)) << "frame " << i;
+    const at::Tensor before = tracked.label_mask.clone();
+    const Selection expected =
+        select_masks(before, refiner.refine(tracked.frame.image, before), refining.selector);
+    const TrackedFrame refined = hqtrack.refine(tracked);
+    EXPECT_TRUE(refined.label_mask.equal(expected.label_mask)) << "frame " << i;
+    expect_objects_match_mask(refined);
+    for (const TrackedObject& object : refined.objects) {
+      const auto verdict = std::ranges::find(expected.verdicts, object.id, &Verdict::id);
+      ASSERT_EQ(object.choice.has_value(), verdict != expected.verdicts.end());
+      if (!object.choice) continue;
+      EXPECT_EQ(*object.choice, verdict->choice);
+      num_refined += *object.choice == Choice::kRefined;
+    }
+  }
+  EXPECT_GT(num_refined, 0) << "nothing was compared";
+}
+
+TEST_F(HqTrackTest, RefinesOnlyTheFramesOfTheSchedule) {
+  HqTrack every_third(config({"refine=every:3"}), "cpu"), never(config(), "cpu");
+  for (int64_t i = 0; i < 7; ++i) {
+    const TrackedFrame given = i == 0 ? every_third.start(make_test_frame(0), two_objects())
+                                      : every_third.track(make_test_frame(i), one_object(3));
+    const TrackedFrame refined = every_third.refine(given);
+    ASSERT_EQ(refined.objects[0].choice.has_value(), i % 3 == 0) << "frame " << i;
+    const TrackedFrame same = never.refine(given);
+    EXPECT_FALSE(same.objects[0].choice.has_value());
+    EXPECT_TRUE(same.label_mask.equal(given.label_mask));
+  }
+}
+
+TEST_F(HqTrackTest, ARefinerNeedsWeights) {
+  EXPECT_THROW(HqTrack(config({"refine=always", "refiner.weights=''"}), "cpu"), ConfigError);
+  EXPECT_THROW(HqTrack(config({"refine=always", "refiner.weights=missing.safetensors"}), "cpu"),
+               WeightsError);
+  HqTrack(config({"refiner.weights=missing.safetensors"}), "cpu");  // not looked at
 }
 
 TEST_F(HqTrackTest, LeavesTheGivenMaskAlone) {

@@ -167,6 +167,48 @@ TEST(RunPipeline, AFailedEncoderLeavesFinishedOutputs) {
   }
 }
 
+TEST(RunPipeline, RefinesEveryFrameInOrderAfterItIsTracked) {
+  FakeSource source(60);
+  TwoSinks outputs;
+  int64_t num_refined = 0;
+  const auto refine = [&](TrackedFrame tracked) {
+    EXPECT_EQ(tracked.frame.index, num_refined++);
+    tracked.label_mask = at::full({2, 3}, (tracked.frame.index * 7 + 1) % 256, at::kByte);
+    return tracked;
+  };
+  const RunSummary summary =
+      run_pipeline(source, label_by_index, outputs.sinks, {.queue_frames = 2, .refine = refine});
+  EXPECT_EQ(summary.frames, 60);
+  for (const Received& received : outputs.received) {
+    expect_frames_up_to(received, 60);
+    for (int64_t i = 0; i < 60; ++i) EXPECT_EQ(received.labels[i], (i * 7 + 1) % 256);
+  }
+}
+
+TEST(RunPipeline, AFailedRefinerLeavesFinishedOutputs) {
+  FakeSource source(100000);
+  TwoSinks outputs;
+  const auto failing = [](TrackedFrame tracked) {
+    if (tracked.frame.index == 9) throw std::logic_error("refiner failed");
+    return tracked;
+  };
+  EXPECT_EQ(message_of([&] { run_pipeline(source, label_by_index, outputs.sinks, {.refine = failing}); }),
+            "refiner failed");
+  expect_frames_up_to(outputs.received[0], 9);
+  expect_frames_up_to(outputs.received[1], 9);
+  EXPECT_LT(source.num_read, 100000);
+}
+
+TEST(RunPipeline, AFailedTrackerLeavesWhatItTrackedRefined) {
+  FakeSource source(100000);
+  TwoSinks outputs;
+  const auto refine = [](TrackedFrame tracked) { return tracked; };
+  EXPECT_EQ(message_of([&] { run_pipeline(source, failing_at(17), outputs.sinks, {.refine = refine}); }),
+            "tracker failed");
+  expect_frames_up_to(outputs.received[0], 17);
+  expect_frames_up_to(outputs.received[1], 17);
+}
+
 TEST(RunPipeline, AVideoWithoutFramesFinishesItsOutputs) {
   FakeSource source(0);
   TwoSinks outputs;

@@ -4,8 +4,9 @@
 
 namespace hqtrack::testing {
 
-/// Writes tiny.yaml and tiny.safetensors into `folder`: a network of the real kind, small, with random
-/// weights of a fixed seed. It follows nothing, but quickly. Returns the configuration's path.
+/// Writes tiny.yaml, tiny.safetensors and tiny_refiner.safetensors into `folder`: networks of the real kinds,
+/// small, with random weights of a fixed seed. They follow and refine nothing, but quickly; `refine` is off.
+/// Returns the configuration's path.
 std::filesystem::path write_tiny_model(const std::filesystem::path& folder);
 
 }  // namespace hqtrack::testing

@@ -45,5 +45,24 @@ TEST(BoxPrompts, SmallObjectsAreLeftOut) {
   EXPECT_EQ(box_prompts(mask, config).ids, (std::vector<int64_t>{1}));
 }
 
+TEST(CropAround, ShowsTheSurroundingsAsFarAsThePictureGoes) {
+  RefinerConfig config;
+  config.crop_margin = 0.2;
+  config.crop_margin_px = 8;  // 0.2 * 19 + 8 = 11.8 on each side
+  const Box crop = crop_around({10, 20, 29, 27}, {50, 100}, config);
+  EXPECT_EQ(crop.x0, 0);
+  EXPECT_EQ(crop.y0, 8);
+  EXPECT_EQ(crop.x1, 41);
+  EXPECT_EQ(crop.y1, 39);
+  const Box corner = crop_around({90, 40, 99, 49}, {50, 100}, config);
+  EXPECT_EQ(corner.x1, 100);
+  EXPECT_EQ(corner.y1, 50);
+  config.crop_margin = 0;
+  config.crop_margin_px = 0;
+  const Box pixel = crop_around({7, 9, 7, 9}, {50, 100}, config);
+  EXPECT_EQ(pixel.x1 - pixel.x0, 1);
+  EXPECT_EQ(pixel.y1 - pixel.y0, 1);
+}
+
 }  // namespace
 }  // namespace hqtrack

@@ -1,9 +1,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "core/error.h"
+#include "refiner/encoders/efficientnet_image_encoder.h"
 #include "refiner/encoders/tiny_vit_encoder.h"
 #include "refiner/encoders/vit_encoder.h"
 #include "tests/refiner/tiny_model.h"
@@ -113,7 +115,35 @@ TEST(ImageEncoder, SaysWhichSizeDoesNotFit) {
   config.encoder.windows = {7};
   EXPECT_EQ(error_of(config), "refiner.encoder.windows: expected 4 numbers for tiny_vit, found 1");
   config.encoder.type = "resnet";
-  EXPECT_EQ(error_of(config), "refiner.encoder.type: expected vit or tiny_vit, found 'resnet'");
+  EXPECT_EQ(error_of(config),
+            "refiner.encoder.type: expected vit, tiny_vit or efficientnet_lite0, found 'resnet'");
+}
+
+TEST(EfficientNetImageEncoder, EarlyFeaturesAreTheFineMapsCellByCell) {
+  at::manual_seed(6);
+  const at::NoGradGuard guard;
+  RefinerConfig config = tiny_config();
+  config.encoder.type = "efficientnet_lite0";
+  EfficientNetImageEncoder encoder(config);
+  torch::nn::Module trunk_module;
+  EfficientNetLite0 trunk(trunk_module);
+  const auto weights = encoder.named_parameters();
+  for (auto& each : trunk_module.named_parameters()) each.value().copy_(weights[each.key()]);
+  const at::Tensor image = at::randn({1, 3, 48, 80});
+  const ImageFeatures features = encoder.encode(image);
+  const auto maps = trunk.forward(image);
+  EXPECT_EQ(features.embedding.sizes(), at::IntArrayRef({1, 32, 3, 5}));
+  ASSERT_EQ(features.early.sizes(), at::IntArrayRef({1, encoder.early_channels(), 3, 5}));
+  for (const auto& [channel, y, x] : {std::array<int64_t, 3>{0, 0, 0}, {7, 1, 3}, {23, 2, 4}}) {
+    for (int64_t dy = 0; dy < 4; ++dy) {
+      for (int64_t dx = 0; dx < 4; ++dx) {
+        EXPECT_EQ(features.early[0][channel * 16 + dy * 4 + dx][y][x].item<float>(),
+                  maps.stride_4[0][channel][4 * y + dy][4 * x + dx].item<float>());
+      }
+    }
+    EXPECT_EQ(features.early[0][24 * 16 + channel * 4 + 3][y][x].item<float>(),
+              maps.stride_8[0][channel][2 * y + 1][2 * x + 1].item<float>());
+  }
 }
 
 }  // namespace

@@ -85,12 +85,12 @@ TEST(ResizedSize, MakesTheLongEdgeFitAndRoundsTheOther) {
 
 TEST(NormalizeAndPad, PadsWithZerosBelowAndToTheRight) {
   const at::Tensor image = at::randint(0, 256, {3, 5, 3}, at::kByte);
-  const at::Tensor out = normalize_and_pad(image, 8);
+  const at::Tensor out = normalize_and_pad(image, InputForm{}, 8);
   const at::Tensor mean = at::tensor({123.675, 116.28, 103.53}), std = at::tensor({58.395, 57.12, 57.375});
   at::Tensor expected = at::zeros({1, 3, 8, 8});
   expected.narrow(2, 0, 3).narrow(3, 0, 5).copy_(((image.to(at::kFloat) - mean) / std).permute({2, 0, 1}));
   EXPECT_TENSORS_CLOSE(out, expected, 0, 1e-6);
-  EXPECT_THROW(normalize_and_pad(image, 4), c10::Error);
+  EXPECT_THROW(normalize_and_pad(image, InputForm{}, 4), c10::Error);
 }
 
 TEST(ToResized, EachAxisHasItsOwnRatio) {
@@ -106,6 +106,48 @@ TEST(ToResized, EachAxisHasItsOwnRatio) {
   EXPECT_TENSORS_CLOSE(scaled.points, at::tensor({512.0, 10.0 * 682 / 333}).view({1, 1, 2}), 0, 1e-4);
   EXPECT_TRUE(scaled.labels.is_same(prompts.labels));
   EXPECT_FALSE(scaled.masks.defined());
+}
+
+TEST(NormalizeAndPad, LeavesOutTheFirstRowsAndColumnsOfAShiftedForm) {
+  const at::Tensor image = at::randint(0, 256, {19, 37, 3}, at::kByte);
+  const InputForm form{.mean = {127, 127, 127}, .std = {128, 128, 128}, .is_square = false, .shift_px = 2};
+  const at::Tensor out = normalize_and_pad(image, form, 64);
+  at::Tensor expected = at::zeros({1, 3, 32, 48});
+  expected.narrow(2, 0, 17).narrow(3, 0, 35).copy_(
+      ((image.slice(0, 2).slice(1, 2).to(at::kFloat) - 127) / 128).permute({2, 0, 1}));
+  EXPECT_TENSORS_CLOSE(out, expected, 0, 1e-6);
+}
+
+// The part of each cell that is inside, from its logit.
+at::Tensor coverage(const at::Tensor& logits) { return logits[0][0] / 12 + 0.5; }
+
+TEST(MaskPrompt, IsThePartOfEachCellThatIsInside) {
+  at::manual_seed(4);
+  const at::Tensor mask = at::randint(0, 2, {64, 96}, at::kByte) * 7;
+  const at::Tensor inside = mask.ne(0).to(at::kFloat).unsqueeze(0);
+  EXPECT_TENSORS_CLOSE(coverage(mask_prompt(mask, {32, 48}, {32, 48})), at::avg_pool2d(inside, 8)[0], 0,
+                       1e-6);
+  EXPECT_TENSORS_CLOSE(coverage(mask_prompt(mask, {64, 96}, {64, 96})), at::avg_pool2d(inside, 4)[0], 0,
+                       1e-6);
+  EXPECT_TENSORS_CLOSE(coverage(mask_prompt(mask, {128, 192}, {128, 192})), at::avg_pool2d(inside, 2)[0], 0,
+                       1e-6);
+}
+
+TEST(MaskPrompt, KeepsTheAreaWhateverTheSize) {
+  at::Tensor mask = at::zeros({61, 83}, at::kByte);
+  mask.narrow(0, 10, 30).narrow(1, 22, 41).fill_(1);
+  for (const GridSize size : {GridSize{24, 33}, {60, 80}, {61, 83}}) {
+    const GridSize input{64, 96};
+    const double cells = coverage(mask_prompt(mask, size, input)).sum().item<double>() * 16;
+    EXPECT_NEAR(cells / static_cast<double>(size.area()), mask.to(at::kDouble).mean().item<double>(), 1e-6);
+  }
+}
+
+TEST(MaskPrompt, IsBackgroundInThePadding) {
+  const at::Tensor logits = mask_prompt(at::ones({10, 20}, at::kByte), {16, 32}, {48, 48});
+  EXPECT_EQ(logits.sizes(), at::IntArrayRef({1, 1, 12, 12}));
+  EXPECT_TENSORS_CLOSE(logits[0][0].narrow(0, 0, 4).narrow(1, 0, 8), at::full({4, 8}, 6.0f), 0, 1e-6);
+  EXPECT_EQ(logits.gt(0).sum().item<int64_t>(), 32);
 }
 
 }  // namespace

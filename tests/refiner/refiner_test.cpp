@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "refiner/box_prompts.h"
+#include "refiner/preprocess.h"
 #include "tests/refiner/tiny_model.h"
 #include "tests/support/golden.h"
 
@@ -90,6 +91,35 @@ TEST_F(RefinerTest, RefinesEachObjectByItsBox) {
 TEST_F(RefinerTest, ProposesNothingWithoutObjects) {
   EXPECT_TRUE(refiner_.refine(picture_, at::zeros({61, 83}, at::kByte)).empty());
   EXPECT_THROW(refiner_.refine(picture_, at::zeros({60, 83}, at::kByte)), c10::Error);
+}
+
+TEST_F(RefinerTest, ACropIsPromptedByBoxAndMask) {
+  config_.mode = "crop";
+  config_.crop_margin_px = 4;  // and 0.2 * 24 = 4.8
+  config_.prompt_residual = 0.25;
+  Refiner refiner(tiny_network(config_), config_);
+  at::Tensor labels = at::zeros({61, 83}, at::kByte);
+  labels.narrow(0, 10, 25).narrow(1, 20, 25).fill_(7);
+  labels.narrow(0, 12, 3).narrow(1, 22, 3).fill_(0);  // a hole: the mask is not its box
+  labels.narrow(0, 14, 5).narrow(1, 30, 5).fill_(9);  // another object in its crop
+  const auto proposals = refiner.refine(picture_, labels);
+  ASSERT_EQ(proposals.size(), 2u);
+  EXPECT_EQ(proposals[0].id, 7);
+  EXPECT_EQ(proposals[1].id, 9);
+  const int64_t x0 = 11, y0 = 1, x1 = 53, y1 = 43;
+  const ImageEmbedding part = refiner.encode(picture_.slice(0, y0, y1).slice(1, x0, x1).contiguous());
+  Prompts prompts = box(20 - x0, 10 - y0, 44 - x0, 34 - y0);
+  prompts.masks = mask_prompt(labels.eq(7).slice(0, y0, y1).slice(1, x0, x1), part.resized_size, {96, 96});
+  const Prediction alone = refiner.predict(part, prompts, {true, false, 0});
+  const at::Tensor logits = alone.low_res + 0.25 * prompts.masks;
+  const at::Tensor padded = at::upsample_bilinear2d(logits, {96, 96}, false);
+  const at::Tensor expected = at::upsample_bilinear2d(
+      padded.narrow(2, 0, part.resized_size.height).narrow(3, 0, part.resized_size.width), {y1 - y0, x1 - x0},
+      false);
+  at::Tensor found = proposals[0].logits.clone();
+  EXPECT_TENSORS_CLOSE(found.slice(0, y0, y1).slice(1, x0, x1), expected[0][0], 1e-4, 1e-5);
+  found.slice(0, y0, y1).slice(1, x0, x1).fill_(-1);
+  EXPECT_LT(found.max().item<float>(), 0) << "beyond the crop";
 }
 
 }  // namespace

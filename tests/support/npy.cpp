@@ -39,9 +39,10 @@ std::string_view value_of(const std::filesystem::path& file, std::string_view he
 at::ScalarType element_type(const std::filesystem::path& file, std::string_view descr) {
   if (descr.starts_with("'|u1'")) return at::kByte;
   if (descr.starts_with("'<i8'")) return at::kLong;
+  if (descr.starts_with("'<f2'")) return at::kHalf;
   if (descr.starts_with("'<f4'")) return at::kFloat;
   if (descr.starts_with("'<f8'")) return at::kDouble;
-  fail(file, "expected element type |u1, <i8, <f4 or <f8, found " + std::string(descr.substr(0, 5)));
+  fail(file, "expected element type |u1, <i8, <f2, <f4 or <f8, found " + std::string(descr.substr(0, 5)));
 }
 
 std::vector<int64_t> sizes_of(const std::filesystem::path& file, std::string_view shape) {

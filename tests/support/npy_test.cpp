@@ -65,7 +65,7 @@ TEST(LoadNpy, RejectsWhatItCannotRead) {
   EXPECT_THROW(load_npy("/nowhere/array.npy"), std::runtime_error);
   EXPECT_THROW(load_npy(NpyFile("").path()), std::runtime_error);
   EXPECT_THROW(load_npy(NpyFile("no array, but long enough").path()), std::runtime_error);
-  EXPECT_THROW(load_npy(NpyFile(header("<f2", "(2,)"), four).path()), std::runtime_error);
+  EXPECT_THROW(load_npy(NpyFile(header("<c8", "(2,)"), four).path()), std::runtime_error);
   EXPECT_THROW(load_npy(NpyFile(header(">f4", "(1,)"), four).path()), std::runtime_error);
   EXPECT_THROW(load_npy(NpyFile(header("<f4", "(1,)", "True"), four).path()), std::runtime_error);
   EXPECT_THROW(load_npy(NpyFile(header("<f4", "(-1,)"), four).path()), std::runtime_error);

@@ -1,11 +1,11 @@
-#include "tracker/encoders/efficientnet_lite0.h"
+#include "core/efficientnet_lite0.h"
 
 #include <ATen/ops/hardtanh.h>
 
 #include <string>
 
 #include "core/depthwise.h"
-#include "tracker/layers.h"
+#include "core/layers.h"
 
 namespace hqtrack {
 namespace {
@@ -26,9 +26,9 @@ at::Tensor relu6_in_place(at::Tensor x) { return at::hardtanh_(x, 0, 6); }
 
 }  // namespace
 
-EfficientNetLite0::EfficientNetLite0()
-    : stem_(register_module("stem",
-                            torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
+EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
+    : stem_(parent.register_module(
+          "stem", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
   for (const Stage& stage : kStages) {
     for (int64_t i = 0; i < stage.num_blocks; ++i) {
       const std::string name = "blocks." + std::to_string(blocks_.size()) + ".";
@@ -37,14 +37,14 @@ EfficientNetLite0::EfficientNetLite0()
       Block block;
       if (stage.expansion > 1) {
         block.expand =
-            register_at(*this, name + "expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
+            register_at(parent, name + "expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
       }
-      block.depthwise = register_at(*this, name + "dw",
+      block.depthwise = register_at(parent, name + "dw",
                                     torch::nn::Conv2d(torch::nn::Conv2dOptions(middle, middle, stage.kernel)
                                                           .stride(stride)
                                                           .padding(stage.kernel / 2)
                                                           .groups(middle)));
-      block.project = register_at(*this, name + "project",
+      block.project = register_at(parent, name + "project",
                                   torch::nn::Conv2d(torch::nn::Conv2dOptions(middle, stage.out_channels, 1)));
       block.has_skip = stride == 1 && in == stage.out_channels;
       blocks_.push_back(block);
@@ -61,16 +61,16 @@ at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
   return has_skip ? x + y : y;
 }
 
-Features EfficientNetLite0::encode(const at::Tensor& image) {
-  Features features;
+EfficientNetLite0::Maps EfficientNetLite0::forward(const at::Tensor& image) {
+  Maps maps;
   at::Tensor x = relu6_in_place(stem_(image.contiguous(at::MemoryFormat::ChannelsLast)));
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i].forward(x);
-    if (i == kStride4Block) features.stride_4 = x;
-    if (i == kStride8Block) features.stride_8 = x;
-    if (i == kStride16Block) features.stride_16 = x;
+    if (i == kStride4Block) maps.stride_4 = x;
+    if (i == kStride8Block) maps.stride_8 = x;
+    if (i == kStride16Block) maps.stride_16 = x;
   }
-  return features;
+  return maps;
 }
 
 }  // namespace hqtrack
