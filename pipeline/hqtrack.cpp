@@ -95,7 +95,7 @@ class HqTrack::Impl {
     tracker_.start(frame.image, label_mask, features ? &*features : nullptr);
     TrackerResult given{.label_mask = label_mask.clone(), .scores = {}};
     for (const int64_t id : label_ids(label_mask)) given.scores.push_back({id, 1.0});
-    return describe(std::move(frame), std::move(given));
+    return with_given(describe(std::move(frame), std::move(given)), label_mask);
   }
 
   TrackedFrame track(Frame frame, const at::Tensor& new_objects) {
@@ -103,7 +103,7 @@ class HqTrack::Impl {
     if (new_objects.defined()) check_size(frame, new_objects);
     const std::optional<Features> features = take_encoded(frame.image);
     TrackerResult result = tracker_.track(frame.image, new_objects, features ? &*features : nullptr);
-    return describe(std::move(frame), std::move(result));
+    return with_given(describe(std::move(frame), std::move(result)), new_objects);
   }
 
   bool has_refiner() const { return refiner_.has_value(); }
@@ -111,8 +111,11 @@ class HqTrack::Impl {
   TrackedFrame refine(TrackedFrame tracked) {
     if (!refiner_ || tracked.frame.index % refined_every_ != 0) return tracked;
     c10::InferenceMode guard;
-    Selection selection = select_masks(tracked.label_mask,
-                                       refiner_->refine(tracked.frame.image, tracked.label_mask), selector_);
+    std::array<bool, 256> is_given{};
+    for (const TrackedObject& object : tracked.objects) is_given[object.id] = object.choice.has_value();
+    Selection selection =
+        select_masks(tracked.label_mask,
+                     refiner_->refine(tracked.frame.image, without(tracked.label_mask, is_given)), selector_);
     tracked.label_mask = std::move(selection.label_mask);
     const std::array<Region, 256> regions = label_regions(tracked.label_mask);
     for (TrackedObject& object : tracked.objects) {
@@ -144,6 +147,16 @@ class HqTrack::Impl {
     std::optional<Features> features = std::move(found->features);
     encoded_.erase(encoded_.begin(), found + 1);
     return features;
+  }
+
+  /// Masks of the user need no refinement.
+  TrackedFrame with_given(TrackedFrame tracked, const at::Tensor& given) const {
+    if (!refiner_ || !given.defined()) return tracked;
+    const std::vector<int64_t> ids = label_ids(given);
+    for (TrackedObject& object : tracked.objects) {
+      if (std::ranges::find(ids, object.id) != ids.end()) object.choice = Choice::kSkipped;
+    }
+    return tracked;
   }
 
   TrackedFrame describe(Frame frame, TrackerResult result) const {

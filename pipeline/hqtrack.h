@@ -49,7 +49,8 @@ class HqTrack {
   /// Whether some frames are refined.
   bool has_refiner() const;
   /// A frame as `start` or `track` returned it, its masks replaced by the refiner's where the selector takes
-  /// them. A frame that the schedule leaves out comes back as it is. The tracker never sees refined masks, so
+  /// them. Masks that were given in this frame stay. A frame that the schedule leaves
+  /// out comes back as it is. The tracker never sees refined masks, so
   /// frames may be refined while later ones are tracked.
   TrackedFrame refine(TrackedFrame tracked);
 

@@ -203,14 +203,30 @@ TEST_F(HqTrackTest, RefinesWithoutTellingTheTracker) {
 
 TEST_F(HqTrackTest, RefinesOnlyTheFramesOfTheSchedule) {
   HqTrack every_third(config({"refine=every:3"}), "cpu"), never(config(), "cpu");
-  for (int64_t i = 0; i < 7; ++i) {
-    const TrackedFrame given = i == 0 ? every_third.start(make_test_frame(0), two_objects())
-                                      : every_third.track(make_test_frame(i), one_object(3));
-    const TrackedFrame refined = every_third.refine(given);
-    ASSERT_EQ(refined.objects[0].choice.has_value(), i % 3 == 0) << "frame " << i;
-    const TrackedFrame same = never.refine(given);
-    EXPECT_FALSE(same.objects[0].choice.has_value());
-    EXPECT_TRUE(same.label_mask.equal(given.label_mask));
+  every_third.start(make_test_frame(0), two_objects());
+  for (int64_t i = 1; i < 7; ++i) {
+    const TrackedFrame tracked = every_third.track(make_test_frame(i));
+    ASSERT_GT(tracked.label_mask.count_nonzero().item<int64_t>(), 0);
+    const auto has_choice = [](const TrackedObject& object) { return object.choice.has_value(); };
+    EXPECT_EQ(std::ranges::any_of(every_third.refine(tracked).objects, has_choice), i % 3 == 0)
+        << "frame " << i;
+    const TrackedFrame same = never.refine(tracked);
+    EXPECT_FALSE(std::ranges::any_of(same.objects, has_choice));
+    EXPECT_TRUE(same.label_mask.equal(tracked.label_mask));
+  }
+}
+
+TEST_F(HqTrackTest, GivenMasksAreNotRefined) {
+  HqTrack hqtrack(config({"refine=always", "selector.iou_threshold=0"}), "cpu");
+  const TrackedFrame first = hqtrack.refine(hqtrack.start(make_test_frame(0), two_objects()));
+  EXPECT_TRUE(first.label_mask.equal(two_objects()));
+  for (const TrackedObject& object : first.objects) EXPECT_EQ(object.choice, Choice::kSkipped);
+  const at::Tensor added = one_object(9);
+  const TrackedFrame later = hqtrack.refine(hqtrack.track(make_test_frame(1), added));
+  EXPECT_TRUE(later.label_mask.eq(9).equal(added.eq(9)));
+  for (const TrackedObject& object : later.objects) {
+    if (!object.choice) continue;
+    EXPECT_EQ(*object.choice, object.id == 9 ? Choice::kSkipped : Choice::kRefined);
   }
 }
 
