@@ -497,13 +497,17 @@ Config load_config(const fs::path& file, const std::vector<std::string>& overrid
   Config config;
   config.file = file;
   const Fields fields(config);
+  // Names in the file are relative to it, those of the command line to the working directory.
+  const auto resolve = [&](const fs::path& folder) {
+    for (std::string* weights : {&config.tracker.weights, &config.refiner.weights}) {
+      if (!weights->empty()) *weights = (folder / *weights).lexically_normal().string();
+    }
+  };
   apply_file(fields, file);
+  resolve(fs::absolute(file).parent_path());
   for (const std::string& text : overrides) apply_override(fields, text);
+  resolve(fs::current_path());
   check_consistency(config, !overrides.empty());
-  for (std::string* weights : {&config.tracker.weights, &config.refiner.weights}) {
-    if (weights->empty()) continue;
-    *weights = (fs::absolute(file).parent_path() / *weights).lexically_normal().string();
-  }
   return config;
 }
 

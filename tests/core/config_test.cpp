@@ -91,11 +91,11 @@ TEST_F(ConfigFile, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.train.learning_rate, 5e-4);
 }
 
-TEST_F(ConfigFile, FindsWeightsBesideTheFile) {
+TEST_F(ConfigFile, FindsWeightsBesideTheFileAndThoseOfTheCommandLineHere) {
   EXPECT_EQ(load("tracker: {weights: ../models/a.pth}").tracker.weights,
             (folder_.path().parent_path() / "models/a.pth").string());
   EXPECT_EQ(load("tracker: {weights: /somewhere/b.pth}").tracker.weights, "/somewhere/b.pth");
-  EXPECT_EQ(load("", {"tracker.weights=c.pth"}).tracker.weights, (folder_.path() / "c.pth").string());
+  EXPECT_EQ(load("", {"tracker.weights=c.pth"}).tracker.weights, (fs::current_path() / "c.pth").string());
 }
 
 TEST_F(ConfigFile, SaysFileLineKeyExpectedAndFound) {
