@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/cpu_kernels.h"
+#include "core/device.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -37,8 +38,6 @@ double score_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<dou
 at::Tensor with_unit_stride(const at::Tensor& tokens) {
   return tokens.stride(2) == 1 ? tokens : tokens.contiguous();
 }
-
-bool runs_cpu_kernel(const at::Tensor& q) { return q.device().is_cpu() && q.scalar_type() == at::kFloat; }
 
 // A band of queries and the keys it may see.
 struct Band {
@@ -320,11 +319,6 @@ struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> 
   }
 };
 
-bool needs_grad(std::initializer_list<at::Tensor> tensors) {
-  return at::GradMode::is_enabled() &&
-         std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) { return t.requires_grad(); });
-}
-
 void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3,
               "attention: expected [B, tokens, channels], found ", q.sizes(), ", ", k.sizes(), ", ",
@@ -342,8 +336,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   check_attention(q, k, v);
   const double factor = scale.value_or(score_scale(q));
   if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
-  return runs_cpu_kernel(q) ? attend_cpu(q, k, v, {}, {}, factor)
-                            : attend_bands(global_bands(q, k), q, k, v, {}, factor);
+  return fits_cpu_kernels(q) ? attend_cpu(q, k, v, {}, {}, factor)
+                             : attend_bands(global_bands(q, k), q, k, v, {}, factor);
 }
 
 at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -354,7 +348,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
                   rows.size(2) * columns.size(2) == k.size(1),
               "attention to a map: rows ", rows.sizes(), " and columns ", columns.sizes(),
               " do not fit queries ", q.sizes(), " and keys ", k.sizes());
-  if (runs_cpu_kernel(q) && !needs_grad({q, k, v, rows, columns})) {
+  if (fits_cpu_kernels(q) && !needs_grad({q, k, v, rows, columns})) {
     return attend_cpu(q, k, v, rows, columns, scale);
   }
   // As channels: a key's are 1 for its own row and its own column, so that the product picks their scores.
@@ -381,8 +375,8 @@ at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Te
   if (needs_grad({q, k, v, relative})) {
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }
-  return runs_cpu_kernel(q) ? attend_locally_cpu(q, k, v, relative, grid, radius)
-                            : attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
+  return fits_cpu_kernels(q) ? attend_locally_cpu(q, k, v, relative, grid, radius)
+                             : attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
 }
 
 }  // namespace hqtrack

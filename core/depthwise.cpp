@@ -1,23 +1,19 @@
 #include "core/depthwise.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
+#include <variant>
 
 #include "core/cpu_kernels.h"
+#include "core/device.h"
 #include "core/threads.h"
 
 namespace hqtrack {
 namespace {
-
-bool runs_own_kernel(const at::Tensor& map, const at::Tensor& weight) {
-  const bool needs_grad = at::GradMode::is_enabled() && (map.requires_grad() || weight.requires_grad());
-  return !needs_grad && map.is_cpu() && map.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
-}
 
 at::Tensor convolve(const at::Tensor& map, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                     int64_t padding, float lowest, float highest) {
@@ -62,12 +58,19 @@ at::Tensor depthwise_conv(const at::Tensor& map, const at::Tensor& weight, const
   TORCH_CHECK(map.dim() == 4 && weight.dim() == 4 && weight.size(0) == map.size(1) && weight.size(1) == 1 &&
                   weight.size(2) == weight.size(3),
               "depthwise convolution: map ", map.sizes(), " and weight ", weight.sizes(), " do not fit");
-  if (runs_own_kernel(map, weight)) {
+  if (fits_cpu_kernels(map) && fits_cpu_kernels(weight) && !needs_grad({map, weight, bias})) {
     return convolve(map, weight, bias, stride, padding, static_cast<float>(lowest),
                     static_cast<float>(highest));
   }
   at::Tensor out = at::conv2d(map, weight, bias, stride, padding, 1, map.size(1));
   return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
+}
+
+at::Tensor depthwise_conv(torch::nn::Conv2d& conv, const at::Tensor& map, double lowest, double highest) {
+  const auto& options = conv->options;
+  const auto& padding = std::get<torch::ExpandingArray<2>>(options.padding());
+  return depthwise_conv(map, conv->weight, conv->bias, options.stride()->at(0), padding->at(0), lowest,
+                        highest);
 }
 
 }  // namespace hqtrack

@@ -1,14 +1,26 @@
 #include "core/device.h"
 
 #include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
 #include "core/error.h"
 
 namespace hqtrack {
+
+bool needs_grad(std::initializer_list<at::Tensor> tensors) {
+  return at::GradMode::is_enabled() && std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) {
+           return t.defined() && t.requires_grad();
+         });
+}
+
+bool fits_cpu_kernels(const at::Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
+}
 
 int64_t cuda_device_count() {
   return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;

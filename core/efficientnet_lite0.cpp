@@ -54,10 +54,7 @@ EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
 
 at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
   at::Tensor y = expand.is_empty() ? x : relu6_in_place(expand(x));
-  const auto& options = depthwise->options;
-  y = depthwise_conv(y, depthwise->weight, depthwise->bias, (*options.stride())[0],
-                     (*options.kernel_size())[0] / 2, 0, 6);
-  y = project(y);
+  y = project(depthwise_conv(depthwise, y, 0, 6));
   return has_skip ? x + y : y;
 }
 

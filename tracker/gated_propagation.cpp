@@ -32,7 +32,7 @@ GatedProjectionImpl::GatedProjectionImpl(int64_t width) {
 }
 
 at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tensor& gate, GridSize grid) {
-  return projection(to_tokens(depthwise_conv(to_map(values * gate, grid), depthwise->weight, {}, 1, 2)));
+  return projection(to_tokens(depthwise_conv(depthwise, to_map(values * gate, grid))));
 }
 
 Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,

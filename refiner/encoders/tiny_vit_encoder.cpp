@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "core/depthwise.h"
 #include "core/error.h"
 #include "core/layers.h"
 
@@ -61,7 +62,7 @@ TinyVitConvImpl::TinyVitConvImpl(int64_t in_channels, int64_t inner_channels, in
       has_shortcut_(has_shortcut) {}
 
 at::Tensor TinyVitConvImpl::forward(const at::Tensor& x) {
-  at::Tensor y = conv3(apply_gelu(conv2(apply_gelu(conv1(x)))));
+  at::Tensor y = conv3(apply_gelu(depthwise_conv(conv2, apply_gelu(conv1(x)))));
   return has_shortcut_ ? apply_gelu(y += x) : y;
 }
 
@@ -103,7 +104,7 @@ at::Tensor TinyVitBlockImpl::attend_in_windows(const at::Tensor& x) {
 at::Tensor TinyVitBlockImpl::forward(const at::Tensor& x) {
   at::Tensor y = attend_in_windows(x);
   y += x;
-  const at::Tensor z = local_conv_(y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
+  const at::Tensor z = depthwise_conv(local_conv_, y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
   at::Tensor out = fc2_(apply_gelu(fc1_(mlp_norm_(z))));
   out += z;
   probe(probe_name_, out.flatten(1, 2));

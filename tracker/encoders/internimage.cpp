@@ -44,9 +44,8 @@ Dcnv3LayerImpl::Dcnv3LayerImpl(int64_t channels, int64_t groups) : groups_(group
 }
 
 at::Tensor Dcnv3LayerImpl::forward(const at::Tensor& x) {
-  const at::Tensor query = at::gelu(
-      norm(depthwise_conv(x.permute({0, 3, 1, 2}), depthwise->weight, depthwise->bias, 1, kKernel / 2)
-               .permute({0, 2, 3, 1})));
+  const at::Tensor query =
+      at::gelu(norm(depthwise_conv(depthwise, x.permute({0, 3, 1, 2})).permute({0, 2, 3, 1})));
   const at::Tensor weights = at::softmax(mask(query).unflatten(-1, {groups_, kPoints}), -1).flatten(-2);
   return output_proj(dcnv3(input_proj(x), offset(query), weights, Dcnv3Options{.groups = groups_}));
 }
