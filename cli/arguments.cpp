@@ -53,19 +53,23 @@ std::string with_dashes(const std::string& name) {
   return (name.size() == 1 ? "-" : "--") + name;
 }
 
-po::variables_map parse(std::span<const std::string> args, const po::options_description& options) {
+CommandLine parse(std::span<const std::string> args, const po::options_description& options) {
   po::positional_options_description positional;
   positional.add("arguments", -1);
   const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-  po::variables_map values;
+  CommandLine line;
   try {
-    po::store(po::command_line_parser(std::vector<std::string>(args.begin(), args.end()))
-                  .options(options)
-                  .positional(positional)
-                  .style(style)
-                  .run(),
-              values);
-    po::notify(values);
+    const po::parsed_options parsed =
+        po::command_line_parser(std::vector<std::string>(args.begin(), args.end()))
+            .options(options)
+            .positional(positional)
+            .style(style)
+            .run();
+    po::store(parsed, line.options);
+    po::notify(line.options);
+    for (const po::option& option : parsed.options) {
+      for (const std::string& value : option.value) line.in_order.emplace_back(option.string_key, value);
+    }
   } catch (const po::unknown_option& e) {
     const std::string name = with_dashes(e.get_option_name());
     const std::string near = nearest(name, long_names(options));
@@ -81,7 +85,7 @@ po::variables_map parse(std::span<const std::string> args, const po::options_des
   } catch (const po::error& e) {
     throw UsageError(e.what());
   }
-  return values;
+  return line;
 }
 
 std::optional<double> parse_number(std::string_view text) {
@@ -107,7 +111,7 @@ std::optional<CommandLine> parse_command_line(std::span<const std::string> args,
                                               const std::vector<std::string>& names, size_t min_positional) {
   po::options_description all;
   all.add(options).add_options()("help,h", "")("arguments", po::value<std::vector<std::string>>());
-  CommandLine line{.options = parse(args, all), .positional = {}};
+  CommandLine line = parse(args, all);
   if (line.has("help")) {
     std::cout << help;
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hqtrack {
@@ -15,6 +16,7 @@ namespace hqtrack {
 struct CommandLine {
   boost::program_options::variables_map options;
   std::vector<std::string> positional;
+  std::vector<std::pair<std::string, std::string>> in_order;  // options with a value, as they were written
 
   bool has(const std::string& option) const { return options.count(option) > 0; }
   std::string text(const std::string& option, const std::string& otherwise = {}) const;

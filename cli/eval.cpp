@@ -118,7 +118,7 @@ class HqTrackSequenceTracker : public SequenceTracker {
   HqTrackSequenceTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
 
   void start(Frame frame, const at::Tensor& label_mask) override {
-    hqtrack_.start(std::move(frame), label_mask);
+    hqtrack_.initialize(std::move(frame), mask_prompts(label_mask));
   }
   at::Tensor track(Frame frame) override {
     return hqtrack_.refine(hqtrack_.track(std::move(frame))).label_mask;

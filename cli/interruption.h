@@ -5,8 +5,8 @@
 
 namespace hqtrack {
 
-/// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for a stop instead of ending the program; a second one
-/// ends it at once. One at a time.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for a stop instead of ending the program; a
+/// second one ends it at once. One at a time.
 class Interruption {
  public:
   Interruption();

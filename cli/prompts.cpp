@@ -1,7 +1,12 @@
 #include "cli/prompts.h"
 
+#include <ATen/ops/ne.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/label_mask.h"
@@ -26,31 +31,172 @@ void warn_of_vanished(const std::string& file, const std::vector<int64_t>& befor
   }
 }
 
+/// On the command line it is how the program was called, in a file it is bad input.
+[[noreturn]] void fail(const PromptEntry& entry, const std::string& message) {
+  const std::string text = entry.source + ": " + message;
+  if (entry.source.starts_with("--")) throw UsageError(text);
+  throw MediaError(text);
+}
+
+at::Tensor read_mask(const PromptEntry& entry, const VideoInfo& video) {
+  const std::string file = entry.mask.string();
+  at::Tensor labels = read_label_mask(entry.mask);
+  const std::vector<int64_t> ids = label_ids(labels);
+  if (!entry.id && ids.size() > kMostLikelyObjects) {
+    log_warning(file + ": found " + std::to_string(ids.size()) +
+                " different values, each an object; is the mask blurred or antialiased?");
+  }
+  if (ids.empty()) throw MediaError(file + ": expected at least one object, found only background");
+  if (labels.size(0) == video.height && labels.size(1) == video.width) return labels;
+  log_warning(file + ": resized from " + size_text(labels.size(1), labels.size(0)) + " to " +
+              size_text(video.width, video.height) + ", the size of the video");
+  labels = resize_labels(labels, video.height, video.width);
+  const std::vector<int64_t> kept = label_ids(labels);
+  if (kept.empty()) {
+    throw MediaError(file + ": expected objects of at least a pixel of the video, found smaller ones");
+  }
+  if (!entry.id) warn_of_vanished(file, ids, kept);
+  return labels;
+}
+
+/// One prompt for each object; id 0 where the next free one is to be taken.
+std::vector<ObjectPrompt> to_prompts(const PromptEntry& entry, const VideoInfo& video) {
+  at::Tensor labels;
+  if (!entry.mask.empty()) labels = read_mask(entry, video);
+  const bool has_one = entry.id || entry.box || !entry.points.empty() || entry.mask.empty();
+  if (!has_one) {
+    std::vector<ObjectPrompt> prompts = mask_prompts(labels);
+    if (!entry.name.empty() && prompts.size() > 1) {
+      fail(entry, "expected one object for the name '" + entry.name + "', found " +
+                      std::to_string(prompts.size()) + " in the mask; use --name ID=NAME");
+    }
+    for (ObjectPrompt& prompt : prompts) prompt.name = entry.name;
+    return prompts;
+  }
+  ObjectPrompt prompt{
+      .id = entry.id.value_or(0), .name = entry.name, .box = entry.box, .points = entry.points, .mask = {}};
+  if (labels.defined()) prompt.mask = labels.ne(0);
+  return {prompt};
+}
+
+/// Seconds from the start of the video; of frames by the average rate, and without one they count as seconds.
+double approximate_s(const Moment& at, const VideoInfo& video) {
+  if (at.time_us) return static_cast<double>(*at.time_us) * 1e-6;
+  const double rate =
+      video.rate_num > 0 ? static_cast<double>(video.rate_num) / static_cast<double>(video.rate_den) : 1;
+  return static_cast<double>(video.start_us) * 1e-6 + static_cast<double>(at.frame_index) / rate;
+}
+
+void check_moment(const PromptEntry& entry, const VideoInfo& video) {
+  constexpr int64_t kTolerance_us = 1'000'000;  // durations of containers are rounded
+  const auto refuse = [&](const std::string& expected) {
+    fail(entry, "expected " + expected + ", found " + to_text(entry.at));
+  };
+  if (entry.at.time_us) {
+    if (*entry.at.time_us < video.start_us) {
+      refuse("a time from " + to_text({.time_us = video.start_us}) + " on, where the tracked part begins");
+    }
+    if (video.duration_us && *entry.at.time_us > video.start_us + *video.duration_us + kTolerance_us) {
+      refuse("a time before " + to_text({.time_us = video.start_us + *video.duration_us}) +
+             ", where the video ends");
+    }
+  } else if (video.num_frames) {
+    const int64_t tolerance = video.has_exact_count ? 0 : 2 + *video.num_frames / 50;
+    if (entry.at.frame_index >= *video.num_frames + tolerance) {
+      refuse("a frame below " + std::to_string(*video.num_frames) + ", where the video ends");
+    }
+  }
+}
+
+/// Follows who is known at which moment.
+class Timeline {
+ public:
+  Timeline(const std::vector<PromptEntry>& entries, const VideoInfo& video) : video_(video) {
+    for (const PromptEntry& entry : entries) {
+      if (entry.id) reserved_.insert(*entry.id);
+    }
+  }
+
+  void reserve(int64_t id) { reserved_.insert(id); }
+
+  PromptEdit resolve(const PromptEntry& entry, ObjectPrompt prompt) {
+    using Action = PromptEdit::Action;
+    if (prompt.id == 0) prompt.id = next_free(entry);
+    const bool is_known = known_.contains(prompt.id);
+    const Action action = entry.action.value_or(is_known ? Action::kCorrect : Action::kAdd);
+    const std::string id = std::to_string(prompt.id);
+    if (action == Action::kAdd && is_known) {
+      fail(entry, "expected a new id, found " + id + ", which is tracked by then");
+    }
+    if (action != Action::kAdd && !is_known) {
+      fail(entry, "expected an object to " + std::string(to_string(action)) + ", found no object " + id +
+                      " by then");
+    }
+    if (action == Action::kRemove) {
+      known_.erase(prompt.id);
+    } else {
+      const std::string fault = fault_of(prompt, video_.height, video_.width, action == Action::kCorrect);
+      if (!fault.empty()) fail(entry, fault);
+      known_.insert(prompt.id);
+    }
+    return {action, std::move(prompt)};
+  }
+
+ private:
+  int64_t next_free(const PromptEntry& entry) {
+    for (int64_t id = 1; id <= 255; ++id) {
+      if (reserved_.insert(id).second) return id;
+    }
+    fail(entry, "expected at most 255 objects, found more");
+  }
+
+  const VideoInfo& video_;
+  std::set<int64_t> reserved_;  // never given to an object without an id
+  std::set<int64_t> known_;
+};
+
 }  // namespace
 
-std::vector<PromptMask> read_prompts(const std::vector<MaskArgument>& masks, int64_t height, int64_t width) {
-  std::vector<PromptMask> prompts;
-  for (const MaskArgument& mask : masks) {
-    const std::string file = mask.file.string();
-    at::Tensor labels = read_label_mask(mask.file);
-    const std::vector<int64_t> ids = label_ids(labels);
-    if (ids.size() > kMostLikelyObjects) {
-      log_warning(file + ": found " + std::to_string(ids.size()) +
-                  " different values, each an object; is the mask blurred or antialiased?");
-    }
-    if (ids.empty()) throw MediaError(file + ": expected at least one object, found only background");
-    if (labels.size(0) != height || labels.size(1) != width) {
-      log_warning(file + ": resized from " + size_text(labels.size(1), labels.size(0)) + " to " +
-                  size_text(width, height) + ", the size of the video");
-      labels = resize_labels(labels, height, width);
-      const std::vector<int64_t> kept = label_ids(labels);
-      warn_of_vanished(file, ids, kept);
-      if (kept.empty())
-        throw MediaError(file + ": expected objects of at least a pixel of the video, found smaller ones");
-    }
-    prompts.push_back({.frame_index = mask.frame_index, .label_mask = labels});
+std::string to_text(const Moment& at) {
+  if (!at.time_us) return "frame " + std::to_string(at.frame_index);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g s", static_cast<double>(*at.time_us) * 1e-6);
+  return text;
+}
+
+std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries,
+                                         const std::map<int64_t, std::string>& names,
+                                         const VideoInfo& video) {
+  std::vector<const PromptEntry*> in_time;
+  for (const PromptEntry& entry : entries) {
+    check_moment(entry, video);
+    in_time.push_back(&entry);
   }
-  return prompts;
+  std::ranges::stable_sort(in_time, {},
+                           [&](const PromptEntry* entry) { return approximate_s(entry->at, video); });
+  Timeline timeline(entries, video);
+  std::vector<std::pair<const PromptEntry*, ObjectPrompt>> prompts;
+  for (const PromptEntry* entry : in_time) {
+    for (ObjectPrompt& prompt : to_prompts(*entry, video)) {
+      if (prompt.id != 0) timeline.reserve(prompt.id);
+      prompts.emplace_back(entry, std::move(prompt));
+    }
+  }
+  std::set<int64_t> ids;
+  std::vector<TimedPrompt> timed;
+  for (auto& [entry, prompt] : prompts) {
+    TimedPrompt& next = timed.emplace_back(entry->at, timeline.resolve(*entry, std::move(prompt)));
+    ObjectPrompt& placed = next.edit.prompt;
+    ids.insert(placed.id);
+    if (const auto name = names.find(placed.id); name != names.end() && placed.name.empty()) {
+      placed.name = name->second;
+    }
+  }
+  for (const auto& [id, name] : names) {
+    if (ids.contains(id)) continue;
+    log_warning("--name: expected an id of the objects, found " + std::to_string(id) + " for '" + name + "'");
+  }
+  return timed;
 }
 
 }  // namespace hqtrack

@@ -4,10 +4,9 @@
 
 #include <cstdio>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <set>
 #include <stop_token>
+#include <utility>
 #include <vector>
 
 #include "cli/interruption.h"
@@ -17,7 +16,6 @@
 #include "cli/track_arguments.h"
 #include "core/config.h"
 #include "core/error.h"
-#include "core/label_mask.h"
 #include "core/log.h"
 #include "io/frame_source.h"
 #include "io/outputs.h"
@@ -34,18 +32,6 @@ Config load_track_config(const TrackArguments& arguments) {
   Config config = load_config(file, arguments.overrides);
   if (arguments.weights_file) config.tracker.weights = fs::absolute(*arguments.weights_file).string();
   return config;
-}
-
-void warn_of_unknown(const std::map<int64_t, std::string>& names, const std::vector<PromptMask>& prompts) {
-  std::set<int64_t> ids;
-  for (const PromptMask& prompt : prompts) {
-    const std::vector<int64_t> of_mask = label_ids(prompt.label_mask);
-    ids.insert(of_mask.begin(), of_mask.end());
-  }
-  for (const auto& [id, name] : names) {
-    if (ids.contains(id)) continue;
-    log_warning("--name: expected an id of the masks, found " + std::to_string(id) + " for '" + name + "'");
-  }
 }
 
 // Masks of an earlier, longer video would look like masks of this one.
@@ -102,13 +88,12 @@ std::string summary_text(const RunSummary& summary, const TrackArguments& argume
 }
 
 void report_unused(const TrackStage& stage, int64_t num_frames) {
-  for (const int64_t frame : stage.pending_frames()) {
-    if (!stage.is_started()) {
-      throw MediaError("--mask: expected a frame below " + std::to_string(num_frames) +
-                       ", where the video ended, found " + std::to_string(frame) + "; nothing was tracked");
-    }
-    log_warning("--mask: expected a frame below " + std::to_string(num_frames) +
-                ", where the video ended, found " + std::to_string(frame) + "; that mask was not used");
+  for (const TimedPrompt& timed : stage.pending()) {
+    const std::string text = "object " + std::to_string(timed.edit.prompt.id) +
+                             ": expected a moment before " + std::to_string(num_frames) +
+                             " frames, where the video ended, found " + to_text(timed.at);
+    if (!stage.is_started()) throw MediaError(text + "; nothing was tracked");
+    log_warning(text + "; this prompt was not used");
   }
 }
 
@@ -142,11 +127,10 @@ int run_track(std::span<const std::string> args) {
   const auto source = open_until_interrupted(*arguments, interruption.token());
   if (!source) return static_cast<int>(ExitCode::kInterrupted);
   const VideoInfo& video = source->info();
-  const std::vector<PromptMask> prompts = read_prompts(arguments->masks, video.height, video.width);
-  warn_of_unknown(arguments->names, prompts);
+  std::vector<TimedPrompt> prompts =
+      resolve_prompts(arguments->prompts.entries, arguments->prompts.names, video);
   HqTrack hqtrack(config, arguments->device);
-  hqtrack.set_names(arguments->names);
-  TrackStage stage(hqtrack, prompts);
+  TrackStage stage(hqtrack, std::move(prompts));
 
   const auto sinks = open_sinks(*arguments, video, config);
   const RunSummary summary =

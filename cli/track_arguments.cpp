@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <cctype>
-#include <limits>
+#include <iterator>
 #include <utility>
 
 #include "cli/arguments.h"
@@ -13,18 +13,20 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace po = boost::program_options;
 
-const char* const kTrackHelp = R"(Usage: hqtrack track INPUT --mask FIRST.png -o OUT.mp4 [options]
-Follows the objects of a mask through a video. INPUT: a file, a URL, a folder or
-pattern of images (frames/%05d.jpg), or - for standard input. For example:
-  hqtrack track box.mp4 --mask box_mask.png -o out.mp4 --events out.ndjson
-
+const char* const kTrackHelp = R"(Usage: hqtrack track INPUT --box X0,Y0,X1,Y1 -o OUT.mp4 [options]
+Follows objects through a video. INPUT: a file, a URL, a folder or pattern of
+images (frames/%05d.jpg), or - for standard input. For example:
+  hqtrack track in.mp4 --box 30,40,200,180 --name cup --point 300,90 -o out.mp4
+  --box X0,Y0,X1,Y1    an object by its outer box
+  --point X,Y[,0]      a point on it; with ,0 beside it
+  --mask FILE          picture of one object or, without --id, of several
+  --at FRAME|T         when that is said: frame 0, or 4.5s, 1:20 (a time)
+  --name NAME, --id N  its name and id; a known id: corrects that object
+  --prompts FILE       the same from JSON, with removals (docs/prompts.md)
   -o, --output FILE    video with the objects drawn in: .mp4 .mov .mkv .webm
   --masks DIR          palette PNG of each frame: 00000.png, 00001.png ...
   --events FILE|-      NDJSON, a line a frame: boxes, areas, scores, states
-  --mask [FRAME:]FILE  objects to follow from that frame on (0); repeatable
-  --name ID=NAME       name of an object id; repeatable
-  --start T            begin there: seconds or [HH:]MM:SS.mmm
-  --duration T         end that much later
+  --start T, --duration T   part of the video: seconds or [HH:]MM:SS.mmm
   --config FILE        network and output settings (configs/nano.yaml)
   --weights FILE       weights instead of those the configuration names
   --set KEY=VALUE      one setting of the configuration; repeatable
@@ -41,40 +43,11 @@ po::options_description track_options() {
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   po::options_description options;
-  options.add_options()("output,o", text())("masks", text())("events", text())("mask", texts())(
-      "name", texts())("start", text())("duration", text())("config", text())("weights", text())(
-      "set", texts())("device", text())("threads", text())("overwrite", po::bool_switch())("quiet",
-                                                                                           po::bool_switch());
+  add_prompt_options(options);
+  options.add_options()("output,o", text())("masks", text())("events", text())("prompts", text())(
+      "start", text())("duration", text())("config", text())("weights", text())("set", texts())(
+      "device", text())("threads", text())("overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
-}
-
-MaskArgument parse_mask(const std::string& text) {
-  const size_t colon = text.find(':');
-  const bool has_frame = colon != std::string::npos && colon > 0 &&
-                         std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
-                                     [](unsigned char c) { return std::isdigit(c); });
-  if (text.empty() || (has_frame && colon + 1 == text.size())) {
-    throw UsageError("--mask: expected [FRAME:]FILE, found '" + text + "'");
-  }
-  if (!has_frame) return {.frame_index = 0, .file = text};
-  return {
-      .frame_index = parse_integer("--mask", text.substr(0, colon), 0, std::numeric_limits<int32_t>::max()),
-      .file = text.substr(colon + 1)};
-}
-
-std::map<int64_t, std::string> parse_names(const std::vector<std::string>& texts) {
-  std::map<int64_t, std::string> names;
-  for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals + 1 == text.size()) {
-      throw UsageError("--name: expected ID=NAME, found '" + text + "'");
-    }
-    const int64_t id = parse_integer("--name", text.substr(0, equals), 1, 255);
-    if (!names.emplace(id, text.substr(equals + 1)).second) {
-      throw UsageError("--name: expected one name for object " + std::to_string(id) + ", found several");
-    }
-  }
-  return names;
 }
 
 template <class T>
@@ -116,11 +89,13 @@ void check_not_an_input(const std::string& option, const fs::path& place, const 
       throw UsageError(option + ": " + place.string() + " is the folder of the input");
     }
   }
-  for (const MaskArgument& mask : arguments.masks) {
-    const bool is_replaced = option == "--masks" ? is_same_place(place, fs::absolute(mask.file).parent_path())
-                                                 : is_same_place(place, mask.file);
+  for (const PromptEntry& entry : arguments.prompts.entries) {
+    if (entry.mask.empty()) continue;
+    const bool is_replaced = option == "--masks"
+                                 ? is_same_place(place, fs::absolute(entry.mask).parent_path())
+                                 : is_same_place(place, entry.mask);
     if (is_replaced) {
-      throw UsageError(option + ": " + place.string() + " would replace the input " + mask.file.string());
+      throw UsageError(option + ": " + place.string() + " would replace the input " + entry.mask.string());
     }
   }
 }
@@ -156,8 +131,11 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
     arguments.source.duration_us = parse_time_us("--duration", line->text("duration"));
     if (arguments.source.duration_us == 0) throw UsageError("--duration: expected more than 0, found 0");
   }
-  for (const std::string& text : line->texts("mask")) arguments.masks.push_back(parse_mask(text));
-  arguments.names = parse_names(line->texts("name"));
+  arguments.prompts = parse_prompts(*line);
+  if (const auto file = optional_text<fs::path>(*line, "prompts")) {
+    std::ranges::move(read_prompt_file(*file), std::back_inserter(arguments.prompts.entries));
+    arguments.prompt_file = file;
+  }
 
   arguments.video_output = optional_text<fs::path>(*line, "output");
   arguments.mask_output = optional_text<fs::path>(*line, "masks");
@@ -177,8 +155,9 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   }
   if (arguments.video_output == fs::path("-")) throw UsageError("--output: expected a file, found '-'");
   if (arguments.mask_output == fs::path("-")) throw UsageError("--masks: expected a folder, found '-'");
-  if (arguments.masks.empty())
-    throw UsageError("--mask: expected a picture of the objects to follow, found none");
+  if (arguments.prompts.entries.empty()) {
+    throw UsageError("expected an object to follow (--box, --point, --mask or --prompts), found none");
+  }
   return arguments;
 }
 

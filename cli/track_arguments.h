@@ -8,22 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "cli/prompt_arguments.h"
 #include "io/frame_source.h"
 
 namespace hqtrack {
-
-/// A mask file and the frame it is for, counted from the first frame tracked.
-struct MaskArgument {
-  int64_t frame_index = 0;
-  std::filesystem::path file;
-};
 
 /// What `hqtrack track` was asked for.
 struct TrackArguments {
   std::string input;
   SourceConfig source;
-  std::vector<MaskArgument> masks;
-  std::map<int64_t, std::string> names;
+  PromptArguments prompts;  // those of --prompts included
+  std::optional<std::filesystem::path> prompt_file;
 
   std::optional<std::filesystem::path> video_output, mask_output;
   std::optional<std::string> event_output;  // a file, or "-"

@@ -145,7 +145,7 @@ class TrainedTracker : public SequenceTracker {
   TrainedTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
 
   void start(Frame frame, const at::Tensor& label_mask) override {
-    hqtrack_.start(std::move(frame), label_mask);
+    hqtrack_.initialize(std::move(frame), mask_prompts(label_mask));
   }
   at::Tensor track(Frame frame) override { return hqtrack_.track(std::move(frame)).label_mask; }
 

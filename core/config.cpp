@@ -86,18 +86,22 @@ struct Field {
   std::function<bool(const YAML::Node&)> assign;  // false, and nothing is changed: not what was expected
 };
 
-/// Frames from one refined to the next, 0 = none.
-std::optional<int64_t> parse_schedule(const YAML::Node& node) {
-  if (!node.IsScalar()) return std::nullopt;
+/// Takes the value of `refine`.
+bool assign_schedule(const YAML::Node& node, RefinerConfig& refiner) {
+  if (!node.IsScalar()) return false;
   const std::string& text = node.Scalar();
-  if (text == "off") return 0;
-  if (text == "always") return 1;
   const std::string prefix = "every:";
-  if (!text.starts_with(prefix)) return std::nullopt;
-  int64_t every = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data() + prefix.size(), end, every);
-  return error == std::errc() && rest == end && every > 0 ? std::optional(every) : std::nullopt;
+  int64_t every = text == "off" ? 0 : 1;
+  if (text.starts_with(prefix)) {
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data() + prefix.size(), end, every);
+    if (error != std::errc() || rest != end || every < 1) return false;
+  } else if (text != "off" && text != "always" && text != "adaptive") {
+    return false;
+  }
+  refiner.every_frames = every;
+  refiner.is_adaptive = text == "adaptive";
+  return true;
 }
 
 /// All keys of a configuration, bound to the fields of one Config.
@@ -233,11 +237,10 @@ class Fields {
   }
 
   void bind_refiner(RefinerConfig& refiner) {
-    fields_.push_back({"refine", "off, always or every:N with N above 0", [&refiner](const YAML::Node& node) {
-                         const std::optional<int64_t> every = parse_schedule(node);
-                         if (every) refiner.every_frames = *every;
-                         return every.has_value();
-                       }});
+    fields_.push_back({"refine", "off, always, adaptive or every:N with N above 0",
+                       [&refiner](const YAML::Node& node) { return assign_schedule(node, refiner); }});
+    real("refiner.pays_below_iou", refiner.pays_below_iou, {0.0, 1.0});
+    integer("refiner.longest_wait_frames", refiner.longest_wait_frames, {1});
     text("refiner.weights", refiner.weights);
     std::string names;
     for (const auto& [name, sizes] : refiner_variants()) names += (names.empty() ? "" : ", ") + name;

@@ -50,7 +50,7 @@ struct StateConfig {
 
 /// The VMOS network and the rules around it.
 struct TrackerConfig {
-  std::string weights;  // file; relative to the configuration file
+  std::string weights;  // file; relative to the configuration file, with --set to the working directory
   EncoderConfig encoder;
   PropagationConfig propagation_16x = {3, 256, 128};
   PropagationConfig propagation_8x = {1, 128, 64};
@@ -88,9 +88,13 @@ struct RefinerDecoderConfig {
 /// HQ-SAM and how it is asked (docs/hqsam.md).
 struct RefinerConfig {
   /// Every which frame is refined: 0 none, 1 each, N those with indices 0, N, 2 N ... In the file the key
-  /// `refine`: off, always or every:N.
+  /// `refine`: off, always, every:N, or adaptive.
   int64_t every_frames = 0;
-  std::string weights;  // file; relative to the configuration file
+  /// Of those frames, only the objects for which it pays (pipeline/refine_schedule.h).
+  bool is_adaptive = false;
+  double pays_below_iou = 0.95;      // refining an object paid where it left less agreement than this
+  int64_t longest_wait_frames = 16;  // no object is left alone for longer
+  std::string weights;  // file; relative to the configuration file, with --set to the working directory
   /// `refiner.variant` (vit_b, vit_l, vit_h or vit_tiny) sets all of it at once, before single keys do.
   RefinerEncoderConfig encoder;
   RefinerDecoderConfig decoder;

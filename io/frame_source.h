@@ -21,7 +21,8 @@ struct VideoInfo {
   int64_t rate_num = 0, rate_den = 1;                  // average frame rate; 0 when unknown
   int64_t time_base_num = 1, time_base_den = 1000000;  // seconds per tick of the stream's own clock
   std::optional<int64_t>
-      num_frames;  // of the part that will be read; an estimate when the container has no count
+      num_frames;                // of the part that will be read; an estimate when the container has no count
+  bool has_exact_count = false;  // num_frames is no estimate
   std::optional<int64_t> duration_us;                // of the part that will be read
   int64_t start_us = 0;                              // pts of the first frame delivered is at or after this
   int rotation_degrees = 0;                          // clockwise, already applied to the frames

@@ -171,6 +171,7 @@ ImageFolder::ImageFolder(const std::string& url, const SourceConfig& config)
       .time_base_num = rate.den,
       .time_base_den = rate.num,
       .num_frames = static_cast<int64_t>(end_ - begin_),
+      .has_exact_count = true,
       .duration_us = av_rescale(static_cast<int64_t>(end_ - begin_), int64_t{rate.den} * 1000000, rate.num),
       .start_us = config.start_us};
 }

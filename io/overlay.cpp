@@ -9,6 +9,7 @@
 
 #include "core/label_mask.h"
 #include "io/overlay_labels.h"
+#include "io/overlay_prompts.h"
 
 namespace hqtrack {
 namespace {
@@ -167,6 +168,7 @@ at::Tensor Overlay::draw(const TrackedFrame& tracked) const {
   for (const Layer& layer : layers)
     draw_line(canvas, layer, profile.line, layer.colour, layer.is_uncertain ? dash_px : 0);
 
+  draw_prompts(canvas, tracked.prompts, scale);
   if (config_.draw_labels) draw_labels(canvas, tracked, regions, scale);
   return image;
 }

@@ -21,8 +21,8 @@ std::string drawable_text(const std::string& utf8, const std::string& fallback);
 
 /// Draws tracked objects over their frame: a tint over each mask, an anti-aliased contour (coloured inside,
 /// dark outside the mask's edge, so that it reads on any background), a label near each object, and a list of
-/// lost objects in a corner. Uncertain objects are hatched with a broken contour. Nothing else of the picture
-/// changes.
+/// lost objects in a corner, the boxes and points of the frame's prompts. Uncertain objects are hatched with
+/// a broken contour. Nothing else of the picture changes.
 class Overlay {
  public:
   explicit Overlay(const OverlayConfig& config) : config_(config) {}

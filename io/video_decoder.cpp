@@ -85,7 +85,7 @@ std::optional<int64_t> VideoDecoder::duration_us() const {
   return av_rescale_q(format_->duration, AV_TIME_BASE_Q, kMicroseconds);
 }
 
-std::optional<int64_t> VideoDecoder::count_frames(int64_t from_us, std::optional<int64_t> to_us) const {
+std::optional<FrameCount> VideoDecoder::count_frames(int64_t from_us, std::optional<int64_t> to_us) const {
   if (is_mov_ && promised_packets_ > 0 && !(stream_->duration == AV_NOPTS_VALUE)) {
     const int64_t offset = container_start(*format_, stream_->time_base);
     int64_t count = 0;
@@ -95,13 +95,14 @@ std::optional<int64_t> VideoDecoder::count_frames(int64_t from_us, std::optional
       const int64_t time_us = av_rescale_q(entry->timestamp - offset, stream_->time_base, kMicroseconds);
       if ((from_us <= 0 || time_us >= from_us) && (!to_us || time_us < *to_us)) ++count;
     }
-    return count;
+    return FrameCount{count, /*is_exact=*/true};
   }
   const std::optional<int64_t> duration = duration_us();
   const AVRational rate = stream_->avg_frame_rate;
   if (!duration || rate.num <= 0 || rate.den <= 0) return std::nullopt;
   const int64_t end = to_us ? std::min(*to_us, *duration) : *duration;
-  return std::max<int64_t>(0, av_rescale(end - from_us, rate.num, int64_t{rate.den} * 1000000));
+  const int64_t estimate = av_rescale(end - from_us, rate.num, int64_t{rate.den} * 1000000);
+  return FrameCount{std::max<int64_t>(0, estimate), /*is_exact=*/false};
 }
 
 AvFramePtr VideoDecoder::read() {

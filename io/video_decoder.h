@@ -11,6 +11,11 @@
 
 namespace hqtrack {
 
+struct FrameCount {
+  int64_t frames = 0;
+  bool is_exact = false;  // else an estimate from duration and rate
+};
+
 /// Decoded pictures of the first video stream of a file, URL or pipe, in display order, and the judgement
 /// whether the stream is whole. Damage is told from what the decoder says of a picture, from packets that
 /// never became one, and from the number of frames or the duration that the container promised; a decoder
@@ -39,7 +44,7 @@ class VideoDecoder {
   int64_t picture_duration(const AVFrame& frame) const;
   /// Frames of the video shown between two times: counted where the container has an index, else from its
   /// duration and rate; empty when it tells neither.
-  std::optional<int64_t> count_frames(int64_t from_us, std::optional<int64_t> to_us) const;
+  std::optional<FrameCount> count_frames(int64_t from_us, std::optional<int64_t> to_us) const;
   /// Duration the container claims; empty when it does not.
   std::optional<int64_t> duration_us() const;
   /// Said in messages about damage.

@@ -89,7 +89,10 @@ void VideoReader::fill_info(const AVFrame& first) {
   info_.start_us = config_.start_us;
   std::optional<int64_t> end_us;
   if (config_.duration_us) end_us = config_.start_us + *config_.duration_us;
-  info_.num_frames = decoder_->count_frames(config_.start_us, end_us);
+  if (const auto count = decoder_->count_frames(config_.start_us, end_us)) {
+    info_.num_frames = count->frames;
+    info_.has_exact_count = count->is_exact;
+  }
   decoder_->set_expected_frames(info_.num_frames);
   info_.duration_us = config_.duration_us;
   if (const auto total_us = decoder_->duration_us()) {

@@ -13,6 +13,8 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr int64_t kPromptsShown_us = 1'000'000;
+
 std::string container_of(const fs::path& file) {
   std::string extension = file.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
@@ -81,11 +83,21 @@ void VideoWriter::open() {
   check(result);
 }
 
+TrackedFrame VideoWriter::with_recent_prompts(TrackedFrame frame) {
+  const int64_t now_us = frame.frame.pts_us;
+  std::erase_if(recent_prompts_,
+                [&](const auto& recent) { return now_us >= recent.first + kPromptsShown_us; });
+  for (const ObjectPrompt& prompt : frame.prompts) recent_prompts_.emplace_back(now_us, prompt);
+  frame.prompts.clear();
+  for (const auto& [time_us, prompt] : recent_prompts_) frame.prompts.push_back(prompt);
+  return frame;
+}
+
 void VideoWriter::write(const TrackedFrame& frame) {
   const AVRational time_base = encoder_->time_base();
   int64_t pts = av_rescale_q(frame.frame.pts_us, kMicroseconds, time_base) -
                 av_rescale_q(source_.start_us, kMicroseconds, time_base);
-  at::Tensor image = overlay_.draw(frame);
+  at::Tensor image = overlay_.draw(with_recent_prompts(frame));
   if (pending_) {
     pts = std::max(pts, pending_->pts + 1);
     encode_pending(pts - pending_->pts);

@@ -33,6 +33,8 @@ class VideoWriter : public FrameSink {
     at::Tensor image;
     int64_t pts = 0;
   };
+  /// With the prompts of the last second, so that they can be seen.
+  TrackedFrame with_recent_prompts(TrackedFrame frame);
   void open();
   void encode_pending(int64_t duration);
   void write_packets(std::vector<AvPacketPtr> packets);
@@ -45,7 +47,8 @@ class VideoWriter : public FrameSink {
   AvOutputPtr format_;
   std::unique_ptr<VideoEncoder> encoder_;
   std::unique_ptr<AudioTrack> audio_;
-  AVStream* stream_ = nullptr;      // owned by format_
+  AVStream* stream_ = nullptr;                                    // owned by format_
+  std::vector<std::pair<int64_t, ObjectPrompt>> recent_prompts_;  // and their time, in microseconds
   std::optional<Pending> pending_;  // waits for the next frame, which tells its duration
   int64_t last_duration_ = 0;
   bool has_frames_ = false;

@@ -1,19 +1,28 @@
 #include "pipeline/hqtrack.h"
 
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/device.h"
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/state_file.h"
 #include "core/weights/weights.h"
+#include "pipeline/prompt_masks.h"
+#include "pipeline/refine_schedule.h"
 #include "refiner/hq_sam_weights.h"
 #include "refiner/refiner.h"
 #include "selector/select_masks.h"
@@ -23,8 +32,9 @@
 namespace hqtrack {
 namespace {
 
-Vmos load_network(const Config& config, const std::string& device_name) {
-  const at::Device device = resolve_device(device_name);
+constexpr const char* kStateFormat = "hqtrack state 1";
+
+Vmos load_network(const Config& config, at::Device device) {
   if (config.tracker.weights.empty()) {
     throw ConfigError(config.file.string() + ": tracker.weights: expected a weights file, found nothing");
   }
@@ -34,30 +44,27 @@ Vmos load_network(const Config& config, const std::string& device_name) {
   return network;
 }
 
-std::optional<Refiner> load_refiner(const Config& config, const std::string& device_name) {
-  if (config.refiner.every_frames == 0) return std::nullopt;
-  if (config.refiner.weights.empty()) {
-    throw ConfigError(config.file.string() +
-                      ": refiner.weights: expected a weights file, found nothing (refine=off does without)");
+/// Equal for equal values of all parameters, and hardly for others.
+std::string fingerprint(const torch::nn::Module& network) {
+  uint64_t hash = 14695981039346656037u;  // FNV-1a, by words
+  for (const NamedTensor& entry : module_weights(network).tensors) {
+    const at::Tensor values = entry.tensor.contiguous().view(-1);
+    const auto* words = static_cast<const uint32_t*>(values.const_data_ptr());
+    for (size_t i = 0; i < values.nbytes() / sizeof(uint32_t); ++i) hash = (hash ^ words[i]) * 1099511628211u;
   }
-  HqSam network(config.refiner);
-  load_hq_sam_weights(network, config.refiner.weights);
-  network->to(resolve_device(device_name));
-  return Refiner(network, config.refiner);
+  return std::to_string(hash);
 }
 
-void check_size(const Frame& frame, const at::Tensor& label_mask) {
-  const auto size = [](const at::Tensor& t) {
-    return std::to_string(t.size(1)) + "x" + std::to_string(t.size(0));
-  };
-  if (label_mask.dim() == 2 && label_mask.size(0) == frame.image.size(0) &&
-      label_mask.size(1) == frame.image.size(1)) {
-    return;
+/// What decides how memory looks, beside the weights.
+std::string memory_settings(const TrackerConfig& config) {
+  const MemoryConfig& memory = config.memory;
+  const PreprocessConfig& input = config.preprocess;
+  std::string text = config.compatibility + " " + input.short_edge_rule;
+  for (const int64_t value : {memory.interval_frames, memory.long_term_frames, memory.long_term_frames_8x,
+                              memory.short_term_delay_frames, input.short_edge, input.max_long_edge}) {
+    text += " " + std::to_string(value);
   }
-  throw MediaError(
-      "label mask of frame " + std::to_string(frame.index) + ": expected " + size(frame.image) +
-      " as the frame, found " +
-      (label_mask.dim() == 2 ? size(label_mask) : std::to_string(label_mask.dim()) + " dimensions"));
+  return text;
 }
 
 at::Tensor without(const at::Tensor& label_mask, const std::array<bool, 256>& is_removed) {
@@ -68,19 +75,43 @@ at::Tensor without(const at::Tensor& label_mask, const std::array<bool, 256>& is
   return kept;
 }
 
+/// An object as it stands in the frame given last.
+struct KnownObject {
+  std::string name;
+  double score = 0.0;
+  std::optional<Choice> given;  // its mask is the user's (skipped) or was made of a prompt (refined)
+};
+
 }  // namespace
 
 class HqTrack::Impl {
  public:
-  Impl(const Config& config, const std::string& device)
-      : tracker_(load_network(config, device), config.tracker),
-        refiner_(load_refiner(config, device)),
-        refined_every_(config.refiner.every_frames),
-        selector_(config.selector),
-        states_(config.tracker.states),
-        keeps_all_(config.tracker.compatibility == "reference") {}
+  Impl(const Config& config, const std::string& device_name)
+      : config_(config),
+        device_(resolve_device(device_name)),
+        network_(load_network(config, device_)),
+        tracker_(network_, config.tracker),
+        schedule_(config.refiner),
+        keeps_all_(config.tracker.compatibility == "reference") {
+    if (refines_frames()) load_refiner();
+  }
 
-  void set_names(const std::map<int64_t, std::string>& names) { names_ = names; }
+  void load_refiner() {
+    const std::lock_guard lock(refiner_mutex_);
+    if (refiner_) return;
+    if (config_.refiner.weights.empty()) {
+      throw ConfigError(config_.file.string() +
+                        ": refiner.weights: expected a weights file, found nothing (" +
+                        (refines_frames() ? "refine=off does without" : "boxes and points need it") + ")");
+    }
+    HqSam network(config_.refiner);
+    load_hq_sam_weights(network, config_.refiner.weights);
+    network->to(device_);
+    refiner_.emplace(network, config_.refiner);
+    if (!device_.is_cpu()) {
+      refiner_stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
+    }
+  }
 
   void encode_ahead(const Frame& frame) {
     Features features = tracker_.encode(frame.image);
@@ -88,40 +119,81 @@ class HqTrack::Impl {
     encoded_.push_back({frame.image, std::move(features)});
   }
 
-  TrackedFrame start(Frame frame, const at::Tensor& label_mask) {
+  TrackedFrame initialize(Frame frame, std::span<const ObjectPrompt> prompts) {
     c10::InferenceMode guard;
-    check_size(frame, label_mask);
-    const std::optional<Features> features = take_encoded(frame.image);
-    tracker_.start(frame.image, label_mask, features ? &*features : nullptr);
-    TrackerResult given{.label_mask = label_mask.clone(), .scores = {}};
-    for (const int64_t id : label_ids(label_mask)) given.scores.push_back({id, 1.0});
-    return with_given(describe(std::move(frame), std::move(given)), label_mask);
+    objects_.clear();
+    prompts_.clear();
+    label_mask_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
+    frame_ = std::move(frame);
+    const std::optional<Features> features = take_encoded(frame_->image);
+    tracker_.start(frame_->image, label_mask_, features ? &*features : nullptr);
+    std::vector<PromptEdit> edits;
+    for (const ObjectPrompt& prompt : prompts) edits.push_back({PromptEdit::Action::kAdd, prompt});
+    return edit(edits);
   }
 
-  TrackedFrame track(Frame frame, const at::Tensor& new_objects) {
+  TrackedFrame track(Frame frame) {
     c10::InferenceMode guard;
-    if (new_objects.defined()) check_size(frame, new_objects);
     const std::optional<Features> features = take_encoded(frame.image);
-    TrackerResult result = tracker_.track(frame.image, new_objects, features ? &*features : nullptr);
-    return with_given(describe(std::move(frame), std::move(result)), new_objects);
+    TrackerResult result = tracker_.track(frame.image, features ? &*features : nullptr);
+    frame_ = std::move(frame);
+    prompts_.clear();
+    label_mask_ = std::move(result.label_mask);
+    for (const ObjectScore& found : result.scores) {
+      objects_[found.id].score = found.score;
+      objects_[found.id].given.reset();
+    }
+    return describe();
   }
 
-  bool has_refiner() const { return refiner_.has_value(); }
+  TrackedFrame edit(std::span<const PromptEdit> edits) {
+    c10::InferenceMode guard;
+    if (!frame_) throw Error(ExitCode::kInternal, "objects: expected initialize() before they are changed");
+    std::vector<int64_t> known;
+    for (const auto& [id, object] : objects_) known.push_back(id);
+    PromptMasks masks = place_prompts(edits, known, label_mask_, [&](std::span<const ObjectPrompt> prompts) {
+      return ask_refiner([&](Refiner& refiner) { return refiner.segment(frame_->image, prompts); });
+    });
+    label_mask_ = std::move(masks.label_mask);
+    bool has_masks = false;
+    for (const auto& [action, prompt] : edits) {
+      if (action == PromptEdit::Action::kRemove) {
+        objects_.erase(prompt.id);
+        tracker_.remove(prompt.id);
+        continue;
+      }
+      has_masks = true;
+      KnownObject& object = objects_[prompt.id];
+      if (!prompt.name.empty()) object.name = prompt.name;
+      object.score = masks.scores[prompt.id];
+      object.given = prompt.needs_refiner() ? Choice::kRefined : Choice::kSkipped;
+      prompts_.push_back(prompt);
+    }
+    if (has_masks) tracker_.correct(frame_->image, label_mask_);
+    return describe();
+  }
+
+  bool refines_frames() const { return config_.refiner.every_frames > 0; }
 
   TrackedFrame refine(TrackedFrame tracked) {
-    if (!refiner_ || tracked.frame.index % refined_every_ != 0) return tracked;
+    const std::array<bool, 256> is_due = schedule_.due_objects(tracked);
+    if (std::ranges::find(is_due, true) == is_due.end()) return tracked;
     c10::InferenceMode guard;
-    std::array<bool, 256> is_given{};
-    for (const TrackedObject& object : tracked.objects) is_given[object.id] = object.choice.has_value();
-    Selection selection =
-        select_masks(tracked.label_mask,
-                     refiner_->refine(tracked.frame.image, without(tracked.label_mask, is_given)), selector_);
+    std::array<bool, 256> is_left{};
+    std::ranges::transform(is_due, is_left.begin(), std::logical_not());
+    const at::Tensor asked = without(tracked.label_mask, is_left);
+    const std::vector<MaskProposal> proposals =
+        ask_refiner([&](Refiner& refiner) { return refiner.refine(tracked.frame.image, asked); });
+    Selection selection = select_masks(tracked.label_mask, proposals, config_.selector);
     tracked.label_mask = std::move(selection.label_mask);
     const std::array<Region, 256> regions = label_regions(tracked.label_mask);
     for (TrackedObject& object : tracked.objects) {
       const auto verdict = std::ranges::find(selection.verdicts, object.id, &Verdict::id);
       if (verdict == selection.verdicts.end()) continue;  // no pixel
-      object.choice = verdict->choice;
+      if (is_due[object.id]) {
+        object.choice = verdict->choice;
+        schedule_.report(tracked.frame.index, object.id, verdict->choice, verdict->iou);
+      }
       object.box = regions[object.id].box;
       object.area_px = regions[object.id].area_px;
       if (object.area_px > 0) continue;
@@ -130,6 +202,61 @@ class HqTrack::Impl {
       object.score = 0.0;
     }
     return tracked;
+  }
+
+  void save_state(const std::filesystem::path& file) const {
+    if (!frame_) throw Error(ExitCode::kInternal, "state: expected initialize() before it is saved");
+    StateWriter state;
+    state.put("format", kStateFormat);
+    state.put("weights", fingerprint(*network_));
+    state.put("settings", memory_settings(config_.tracker));
+    state.put("frame.index", frame_->index);
+    state.put("frame.pts_us", frame_->pts_us);
+    state.put("frame.image", frame_->image);
+    state.put("frame.label_mask", label_mask_);
+    std::array<double, 256> scores;
+    scores.fill(-1);  // no such object
+    for (const auto& [id, object] : objects_) {
+      scores[id] = object.score;
+      state.put("name." + std::to_string(id), object.name);
+    }
+    state.put("frame.scores", at::tensor(scores, at::kDouble));
+    tracker_.save(state);
+    state.write(file);
+  }
+
+  TrackedFrame restore_state(const std::filesystem::path& file) {
+    c10::InferenceMode guard;
+    const StateReader state(file);
+    const auto expect = [&](const std::string& name, const std::string& expected, const std::string& what) {
+      if (state.text(name) != expected) {
+        state.fail(name + ": expected " + what + " '" + expected + "', found '" + state.text(name) + "'");
+      }
+    };
+    expect("format", kStateFormat, "the format");
+    expect("weights", fingerprint(*network_), "those of this tracker,");
+    expect("settings", memory_settings(config_.tracker), "the tracker's settings");
+    const at::Tensor image = state.tensor("frame.image", 3, at::kByte),
+                     label_mask = state.tensor("frame.label_mask", 2, at::kByte),
+                     scores = state.tensor("frame.scores", 1, at::kDouble);
+    const int64_t height = state.number("height"), width = state.number("width");
+    if (image.sizes() != at::IntArrayRef({height, width, 3}) ||
+        label_mask.sizes() != at::IntArrayRef({height, width}) || scores.numel() != 256) {
+      state.fail("frame: expected an image, labels and scores of " + std::to_string(width) + "x" +
+                 std::to_string(height) + ", found other sizes");
+    }
+    frame_.reset();
+    objects_.clear();
+    prompts_.clear();
+    tracker_.restore(state);
+    for (const int64_t id : tracker_.object_ids()) {
+      objects_[id] = {.name = state.text("name." + std::to_string(id)),
+                      .score = scores[id].item<double>(),
+                      .given = std::nullopt};
+    }
+    label_mask_ = label_mask;
+    frame_ = {.index = state.number("frame.index"), .pts_us = state.number("frame.pts_us"), .image = image};
+    return describe();
   }
 
  private:
@@ -149,33 +276,32 @@ class HqTrack::Impl {
     return features;
   }
 
-  /// Masks of the user need no refinement.
-  TrackedFrame with_given(TrackedFrame tracked, const at::Tensor& given) const {
-    if (!refiner_ || !given.defined()) return tracked;
-    const std::vector<int64_t> ids = label_ids(given);
-    for (TrackedObject& object : tracked.objects) {
-      if (std::ranges::find(ids, object.id) != ids.end()) object.choice = Choice::kSkipped;
-    }
-    return tracked;
+  /// Prompts and refined frames may ask at the same time.
+  template <class Ask>
+  std::vector<MaskProposal> ask_refiner(Ask ask) {
+    load_refiner();
+    const std::lock_guard lock(refiner_mutex_);
+    const c10::OptionalStreamGuard on_its_stream(refiner_stream_);
+    return ask(*refiner_);
   }
 
-  TrackedFrame describe(Frame frame, TrackerResult result) const {
-    TrackedFrame tracked{
-        .frame = std::move(frame), .label_mask = std::move(result.label_mask), .objects = {}};
-    const std::array<Region, 256> regions = label_regions(tracked.label_mask);
+  TrackedFrame describe() const {
+    TrackedFrame tracked{.frame = *frame_, .label_mask = label_mask_, .objects = {}, .prompts = prompts_};
+    const std::array<Region, 256> regions = label_regions(label_mask_);
     std::array<bool, 256> is_removed{};
-    for (const ObjectScore& found : result.scores) {
+    for (const auto& [id, known] : objects_) {
       TrackedObject& object = tracked.objects.emplace_back();
-      object.id = found.id;
-      if (const auto name = names_.find(found.id); name != names_.end()) object.name = name->second;
-      object.state = state_of(found, regions[found.id]);
+      object.id = id;
+      object.name = known.name;
+      object.state = state_of(known, regions[id]);
       if (object.state == ObjectState::kLost) {
-        is_removed[found.id] = regions[found.id].area_px > 0;
+        is_removed[id] = regions[id].area_px > 0;
         continue;
       }
-      object.box = regions[found.id].box;
-      object.area_px = regions[found.id].area_px;
-      object.score = found.score;
+      object.box = regions[id].box;
+      object.area_px = regions[id].area_px;
+      object.score = known.score;
+      object.choice = known.given;
     }
     if (std::ranges::find(is_removed, true) != is_removed.end()) {
       tracked.label_mask = without(tracked.label_mask, is_removed);
@@ -183,19 +309,30 @@ class HqTrack::Impl {
     return tracked;
   }
 
-  ObjectState state_of(const ObjectScore& found, const Region& region) const {
+  ObjectState state_of(const KnownObject& object, const Region& region) const {
+    const StateConfig& states = config_.tracker.states;
     if (region.area_px == 0) return ObjectState::kLost;
-    if (found.score < states_.lost_below && !keeps_all_) return ObjectState::kLost;
-    return found.score < states_.uncertain_below ? ObjectState::kUncertain : ObjectState::kTracked;
+    if (object.score < states.lost_below && !keeps_all_ && !object.given) return ObjectState::kLost;
+    return object.score < states.uncertain_below ? ObjectState::kUncertain : ObjectState::kTracked;
   }
 
+  Config config_;
+  at::Device device_;
+  Vmos network_;
   Tracker tracker_;
-  std::optional<Refiner> refiner_;
-  int64_t refined_every_;
-  SelectorConfig selector_;
-  StateConfig states_;
+  RefineSchedule schedule_;
   bool keeps_all_;
-  std::map<int64_t, std::string> names_;
+
+  std::mutex refiner_mutex_;
+  std::optional<Refiner> refiner_;
+  std::optional<c10::Stream> refiner_stream_;  // empty on the CPU
+
+  // The frame given last, as the tracker left it and prompts changed it.
+  std::optional<Frame> frame_;
+  at::Tensor label_mask_;
+  std::map<int64_t, KnownObject> objects_;
+  std::vector<ObjectPrompt> prompts_;
+
   std::mutex encoded_mutex_;
   std::deque<Encoded> encoded_;
 };
@@ -203,16 +340,27 @@ class HqTrack::Impl {
 HqTrack::HqTrack(const Config& config, const std::string& device)
     : impl_(std::make_unique<Impl>(config, device)) {}
 HqTrack::~HqTrack() = default;
-void HqTrack::set_names(const std::map<int64_t, std::string>& names) { impl_->set_names(names); }
+void HqTrack::load_refiner() { impl_->load_refiner(); }
 void HqTrack::encode_ahead(const Frame& frame) { impl_->encode_ahead(frame); }
-TrackedFrame HqTrack::start(Frame frame, const at::Tensor& label_mask) {
-  return impl_->start(std::move(frame), label_mask);
+TrackedFrame HqTrack::initialize(Frame frame, std::span<const ObjectPrompt> prompts) {
+  return impl_->initialize(std::move(frame), prompts);
 }
-TrackedFrame HqTrack::track(Frame frame) { return impl_->track(std::move(frame), {}); }
-TrackedFrame HqTrack::track(Frame frame, const at::Tensor& new_objects) {
-  return impl_->track(std::move(frame), new_objects);
+TrackedFrame HqTrack::track(Frame frame) { return impl_->track(std::move(frame)); }
+TrackedFrame HqTrack::edit(std::span<const PromptEdit> edits) { return impl_->edit(edits); }
+TrackedFrame HqTrack::add_object(const ObjectPrompt& prompt) {
+  return edit(std::array{PromptEdit{PromptEdit::Action::kAdd, prompt}});
 }
-bool HqTrack::has_refiner() const { return impl_->has_refiner(); }
+TrackedFrame HqTrack::correct_object(const ObjectPrompt& prompt) {
+  return edit(std::array{PromptEdit{PromptEdit::Action::kCorrect, prompt}});
+}
+TrackedFrame HqTrack::remove_object(int64_t id) {
+  PromptEdit edit{.action = PromptEdit::Action::kRemove, .prompt = {}};
+  edit.prompt.id = id;
+  return this->edit(std::array{edit});
+}
+bool HqTrack::refines_frames() const { return impl_->refines_frames(); }
 TrackedFrame HqTrack::refine(TrackedFrame tracked) { return impl_->refine(std::move(tracked)); }
+void HqTrack::save_state(const std::filesystem::path& file) const { impl_->save_state(file); }
+TrackedFrame HqTrack::restore_state(const std::filesystem::path& file) { return impl_->restore_state(file); }
 
 }  // namespace hqtrack

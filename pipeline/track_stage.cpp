@@ -1,52 +1,87 @@
 #include "pipeline/track_stage.h"
 
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
 
 namespace hqtrack {
+namespace {
 
-TrackStage::TrackStage(HqTrack& tracker, const std::vector<PromptMask>& prompts) : tracker_(tracker) {
-  for (const PromptMask& prompt : prompts) {
-    at::Tensor& mask = prompts_[prompt.frame_index];
-    if (mask.defined() && mask.sizes() != prompt.label_mask.sizes()) {
-      throw MediaError("masks of frame " + std::to_string(prompt.frame_index) +
-                       ": expected one size, found several");
-    }
-    mask = mask.defined() ? at::where(prompt.label_mask.ne(0), prompt.label_mask, mask) : prompt.label_mask;
-  }
-  if (!prompts_.empty()) first_prompt_ = prompts_.begin()->first;
+bool is_reached(const Moment& at, const Frame& frame) {
+  return at.time_us ? frame.pts_us >= *at.time_us : frame.index >= at.frame_index;
+}
+
+}  // namespace
+
+TrackStage::TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts)
+    : tracker_(tracker), prompts_(std::move(prompts)), is_used_(prompts_.size(), false) {
+  const bool needs_refiner = std::ranges::any_of(prompts_, [](const TimedPrompt& timed) {
+    return timed.edit.action != PromptEdit::Action::kRemove && timed.edit.prompt.needs_refiner();
+  });
+  if (needs_refiner) tracker_.load_refiner();
 }
 
 void TrackStage::encode_ahead(const Frame& frame) {
-  if (frame.index >= first_prompt_) tracker_.encode_ahead(frame);
+  const bool is_tracked =
+      std::ranges::any_of(prompts_, [&](const TimedPrompt& timed) { return is_reached(timed.at, frame); });
+  if (is_tracked) tracker_.encode_ahead(frame);
+}
+
+std::vector<PromptEdit> TrackStage::take_due(const Frame& frame) {
+  std::vector<PromptEdit> due;
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    if (is_used_[i] || !is_reached(prompts_[i].at, frame)) continue;
+    is_used_[i] = true;
+    due.push_back(prompts_[i].edit);
+  }
+  return due;
 }
 
 TrackedFrame TrackStage::operator()(Frame frame) {
-  const auto given = prompts_.extract(frame.index);
-  if (!given.empty() && !is_started_) {
+  const std::vector<PromptEdit> due = take_due(frame);
+  if (is_started_) return follow(tracker_.track(std::move(frame)), due);
+  if (!due.empty()) {
     is_started_ = true;
-    return tracker_.start(std::move(frame), given.mapped());
+    tracker_.initialize(std::move(frame), {});
+    return tracker_.edit(due);
   }
-  if (!given.empty()) return tracker_.track(std::move(frame), given.mapped());
-  if (is_started_) return tracker_.track(std::move(frame));
   const at::Tensor no_objects = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
-  return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}};
+  return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}, .prompts = {}};
+}
+
+TrackedFrame TrackStage::follow(TrackedFrame tracked, const std::vector<PromptEdit>& edits) {
+  if (edits.empty()) return tracked;
+  try {
+    return tracker_.edit(edits);
+  } catch (const MediaError& error) {
+    const std::string place = "frame " + std::to_string(tracked.frame.index) + ": ";
+    if (edits.size() == 1) {
+      log_warning(place + error.what() + "; this prompt is left out");
+      return tracked;
+    }
+  }
+  // One by one, so that only those that cannot be followed are left out.
+  for (const PromptEdit& edit : edits) tracked = follow(std::move(tracked), {edit});
+  return tracked;
 }
 
 std::function<TrackedFrame(TrackedFrame)> TrackStage::refine_step() {
-  if (!tracker_.has_refiner()) return {};
+  if (!tracker_.refines_frames()) return {};
   return [this](TrackedFrame tracked) { return tracker_.refine(std::move(tracked)); };
 }
 
-std::vector<int64_t> TrackStage::pending_frames() const {
-  std::vector<int64_t> frames;
-  for (const auto& [index, mask] : prompts_) frames.push_back(index);
-  return frames;
+std::vector<TimedPrompt> TrackStage::pending() const {
+  std::vector<TimedPrompt> left;
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    if (!is_used_[i]) left.push_back(prompts_[i]);
+  }
+  return left;
 }
 
 }  // namespace hqtrack

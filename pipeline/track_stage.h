@@ -1,31 +1,24 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <vector>
 
 #include "core/frame.h"
+#include "core/prompt.h"
 #include "pipeline/hqtrack.h"
 
 namespace hqtrack {
 
-/// Objects given in one frame: the first ones, new ones, or corrections of known ones.
-struct PromptMask {
-  int64_t frame_index = 0;  // counted from the first frame read
-  at::Tensor label_mask;    // uint8 [H, W], size of the frames; 0 = leave as predicted
-};
-
-/// Feeds HqTrack with the frames of one video and the masks given in time. Called by one thread, in order.
+/// Feeds HqTrack with the frames of one video and with what a person says in time. Called by one thread, in
+/// order.
 class TrackStage {
  public:
-  /// Several masks of one frame are laid over each other, later ones on top. Borrows the tracker.
-  /// Throws MediaError when masks of one frame differ in size.
-  TrackStage(HqTrack& tracker, const std::vector<PromptMask>& prompts);
+  /// Borrows the tracker; has it load its refiner when a prompt needs one.
+  TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts);
 
-  /// Frames before the first mask pass through without objects.
+  /// Frames before the first prompt pass through without objects. Throws MediaError for what is wrong with
+  /// the first prompts; later ones that cannot be followed are warned of and left out.
   TrackedFrame operator()(Frame frame);
 
   /// See HqTrack::encode_ahead. Called by one thread, in order, which may be another one.
@@ -34,15 +27,18 @@ class TrackStage {
   /// HqTrack::refine, to be called by a thread of its own; empty without a refiner.
   std::function<TrackedFrame(TrackedFrame)> refine_step();
 
-  /// Whether the frame of some mask was reached.
+  /// Whether the frame of some prompt was reached.
   bool is_started() const { return is_started_; }
-  /// Frames of the masks that were not reached so far, ascending.
-  std::vector<int64_t> pending_frames() const;
+  /// Prompts whose frame was not reached so far.
+  std::vector<TimedPrompt> pending() const;
 
  private:
+  std::vector<PromptEdit> take_due(const Frame& frame);
+  TrackedFrame follow(TrackedFrame tracked, const std::vector<PromptEdit>& edits);
+
   HqTrack& tracker_;
-  int64_t first_prompt_ = 0;               // no frame before it is encoded
-  std::map<int64_t, at::Tensor> prompts_;  // by frame index; taken out when used
+  const std::vector<TimedPrompt> prompts_;
+  std::vector<bool> is_used_;
   bool is_started_ = false;
 };
 

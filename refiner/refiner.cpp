@@ -1,12 +1,12 @@
 #include "refiner/refiner.h"
 
 #include <ATen/ops/full.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <c10/core/InferenceMode.h>
 
 #include <utility>
 
+#include "refiner/object_prompts.h"
 #include "refiner/preprocess.h"
 
 namespace hqtrack {
@@ -70,8 +70,12 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
   if (config_.mode == "frame") return refine_frame(image, boxes);
   std::vector<MaskProposal> proposals;
   for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
-    const int64_t id = boxes.ids[i];
-    proposals.push_back(refine_crop(image, label_mask.eq(id), id, boxes.prompts.boxes[i]));
+    const double* corners = boxes.prompts.boxes[i].const_data_ptr<double>();
+    ObjectPrompt prompt;
+    prompt.id = boxes.ids[i];
+    prompt.box = {corners[0], corners[1], corners[2] + 1, corners[3] + 1};
+    prompt.mask = label_mask.eq(prompt.id);
+    proposals.push_back(look_closer(image, std::move(prompt)));
   }
   return proposals;
 }
@@ -86,24 +90,60 @@ std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const B
   return proposals;
 }
 
-MaskProposal Refiner::refine_crop(const at::Tensor& image, const at::Tensor& mask, int64_t id,
-                                  const at::Tensor& box) {
+MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt) {
   constexpr float kBackground = -100.0f;  // logit beyond the crop
-  const double* corners = box.const_data_ptr<double>();
-  const Box crop =
-      crop_around({corners[0], corners[1], corners[2], corners[3]}, {image.size(0), image.size(1)}, config_);
+  const auto [x0, y0, x1, y1] = *outer_box(prompt);
+  const Box crop = crop_around({x0, y0, x1 - 1, y1 - 1}, {image.size(0), image.size(1)}, config_);
+  if (!prompt.box) prompt.box = {x0, y0, x1, y1};
   const auto cropped = [&](const at::Tensor& picture) {
     return picture.slice(0, crop.y0, crop.y1).slice(1, crop.x0, crop.x1);
   };
   const ImageEmbedding part = encode(cropped(image).contiguous());
-  const auto x0 = static_cast<double>(crop.x0), y0 = static_cast<double>(crop.y0);
-  Prompts prompts;
-  prompts.boxes = (box - at::tensor({x0, y0, x0, y0}, at::kDouble)).unsqueeze(0);
-  prompts.masks = mask_prompt(cropped(mask), part.resized_size, part.input_size());
-  const Prediction prediction = predict(part, prompts);
-  at::Tensor logits = at::full(mask.sizes(), kBackground, at::kFloat);
+  const ObjectPrompt seen = seen_in(crop, prompt);
+  const Prediction prediction = predict(part, to_prompts({&seen, 1}, part));
+  at::Tensor logits = at::full(prompt.mask.sizes(), kBackground, at::kFloat);
   cropped(logits).copy_(prediction.logits[0]);
-  return {id, logits, prediction.scores[0].item<double>()};
+  return {prompt.id, logits, prediction.scores[0].item<double>()};
+}
+
+std::vector<MaskProposal> Refiner::look_at_whole(const at::Tensor& image,
+                                                 std::span<const ObjectPrompt> prompts) {
+  constexpr size_t kMostAtOnce = 32;  // masks as large as the picture
+  const ImageEmbedding whole = encode(image);
+  std::vector<MaskProposal> proposals(prompts.size());
+  for (const std::vector<size_t>& group : same_form(prompts, kMostAtOnce)) {
+    std::vector<ObjectPrompt> asked;
+    for (const size_t i : group) asked.push_back(prompts[i]);
+    const Prediction prediction = predict(whole, to_prompts(asked, whole));
+    const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
+    for (size_t i = 0; i < group.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      proposals[group[i]] = {asked[i].id, logits[row], scores[row].item<double>()};
+    }
+  }
+  return proposals;
+}
+
+std::vector<MaskProposal> Refiner::segment(const at::Tensor& image, std::span<const ObjectPrompt> given) {
+  c10::InferenceMode guard;
+  std::vector<ObjectPrompt> prompts(given.begin(), given.end());
+  for (ObjectPrompt& prompt : prompts) {
+    if (prompt.box) prompt.box = clipped(*prompt.box, {image.size(0), image.size(1)});
+  }
+  if (config_.mode == "frame") return look_at_whole(image, prompts);
+  std::vector<ObjectPrompt> without_mask;
+  for (const ObjectPrompt& prompt : prompts) {
+    if (!prompt.mask.defined()) without_mask.push_back(prompt);
+  }
+  std::vector<MaskProposal> first;
+  if (!without_mask.empty()) first = look_at_whole(image, without_mask);
+  std::vector<MaskProposal> proposals;
+  auto next = first.begin();
+  for (ObjectPrompt& prompt : prompts) {
+    if (!prompt.mask.defined()) prompt.mask = (next++)->logits.gt(0);
+    proposals.push_back(look_closer(image, std::move(prompt)));
+  }
+  return proposals;
 }
 
 }  // namespace hqtrack

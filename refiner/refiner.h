@@ -2,10 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
 #include <vector>
 
 #include "core/config.h"
 #include "core/frame.h"
+#include "core/prompt.h"
 #include "refiner/box_prompts.h"
 #include "refiner/hq_sam.h"
 
@@ -48,10 +50,17 @@ class Refiner {
   /// beyond them is background. Encodes nothing when there is no such object.
   std::vector<MaskProposal> refine(const at::Tensor& image, const at::Tensor& label_mask);
 
+  /// A proposal for each of the objects that a person described, in their order. Each prompt has a box or a
+  /// point on the object, or a mask, in any mix (core/prompt.h). Mode `frame`: the image is encoded once for
+  /// all. Mode `crop`: a look at the whole image gives a first mask where there is none; the surroundings of
+  /// each object are encoded then.
+  std::vector<MaskProposal> segment(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
+
  private:
   std::vector<MaskProposal> refine_frame(const at::Tensor& image, const BoxPrompts& boxes);
-  MaskProposal refine_crop(const at::Tensor& image, const at::Tensor& mask, int64_t id,
-                           const at::Tensor& box);
+  std::vector<MaskProposal> look_at_whole(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
+  /// prompt: with a mask.
+  MaskProposal look_closer(const at::Tensor& image, ObjectPrompt prompt);
 
   HqSam network_;
   RefinerConfig config_;

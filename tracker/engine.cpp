@@ -29,7 +29,8 @@ Engine::Engine(Vmos network, const MemoryConfig& config) : network_(std::move(ne
 }
 
 void Engine::push_long_term(const std::vector<MemoryFrame>& frame, bool is_reference) {
-  for (size_t i = 0; i < frame.size(); ++i) long_term_[i].push(frame[i], is_reference);
+  const bool is_there = last_long_term_step_ == frame_step_;
+  for (size_t i = 0; i < frame.size(); ++i) long_term_[i].push(frame[i], is_reference, is_there);
   last_long_term_step_ = frame_step_;
 }
 
@@ -61,6 +62,46 @@ void Engine::update_memory(const at::Tensor& slots) {
     push_long_term(memory, /*is_reference=*/false);
 }
 
+void Engine::save(StateWriter& state, const std::string& name) const {
+  state.put(name + ".objects", num_objects_);
+  state.put(name + ".step", frame_step_);
+  state.put(name + ".last_write", last_long_term_step_);
+  state.put(name + ".recent_frames", static_cast<int64_t>(short_term_.size()));
+  for (size_t block = 0; block < long_term_.size(); ++block) {
+    const std::string of_block = name + ".block." + std::to_string(block);
+    long_term_[block].save(state, of_block + ".long_term");
+    for (size_t i = 0; i < short_term_.size(); ++i) {
+      const std::string frame = of_block + ".recent." + std::to_string(i);
+      state.put(frame + ".key", short_term_[i][block].key);
+      state.put(frame + ".value", short_term_[i][block].value);
+    }
+  }
+}
+
+void Engine::restore(const StateReader& state, const std::string& name) {
+  num_objects_ = state.number(name + ".objects");
+  frame_step_ = state.number(name + ".step");
+  last_long_term_step_ = state.number(name + ".last_write");
+  const int64_t recent = state.number(name + ".recent_frames");
+  if (num_objects_ < 0 || num_objects_ > network_->objects_per_engine() || recent < 1 ||
+      recent > config_.short_term_delay_frames) {
+    state.fail(name + ": expected at most " + std::to_string(network_->objects_per_engine()) +
+               " objects and 1 to " + std::to_string(config_.short_term_delay_frames) +
+               " recent frames, found " + std::to_string(num_objects_) + " and " + std::to_string(recent));
+  }
+  states_.clear();
+  short_term_.assign(recent, std::vector<MemoryFrame>(long_term_.size()));
+  for (size_t block = 0; block < long_term_.size(); ++block) {
+    const std::string of_block = name + ".block." + std::to_string(block);
+    long_term_[block].restore(state, of_block + ".long_term", network_->device());
+    for (int64_t i = 0; i < recent; ++i) {
+      const std::string frame = of_block + ".recent." + std::to_string(i);
+      short_term_[i][block].key = state.tensor(frame + ".key", 3, at::kFloat).to(network_->device());
+      short_term_[i][block].value = state.tensor(frame + ".value", 3, at::kFloat).to(network_->device());
+    }
+  }
+}
+
 EngineGroup::EngineGroup(Vmos network, const MemoryConfig& config)
     : network_(std::move(network)), config_(config) {}
 
@@ -86,6 +127,23 @@ void EngineGroup::update_memory(const at::Tensor& slots) {
     const int64_t first = static_cast<int64_t>(e) * network_->objects_per_engine();
     engines_[e].update_memory(slots_of_engine(slots, first, engines_[e].num_objects()));
   }
+}
+
+void EngineGroup::save(StateWriter& state) const {
+  state.put("engines", static_cast<int64_t>(engines_.size()));
+  state.put("slots", num_objects_);
+  for (size_t e = 0; e < engines_.size(); ++e) engines_[e].save(state, "engine." + std::to_string(e));
+}
+
+void EngineGroup::restore(const StateReader& state) {
+  const int64_t count = state.number("engines");
+  num_objects_ = state.number("slots");
+  if (count < 0 || count > 255 || num_objects_ < 0 || num_objects_ > count * network_->objects_per_engine()) {
+    state.fail("engines: expected enough for " + std::to_string(num_objects_) + " objects, found " +
+               std::to_string(count));
+  }
+  engines_.assign(count, Engine(network_, config_));
+  for (int64_t e = 0; e < count; ++e) engines_[e].restore(state, "engine." + std::to_string(e));
 }
 
 }  // namespace hqtrack

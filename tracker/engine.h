@@ -17,7 +17,8 @@ class Engine {
  public:
   Engine(Vmos network, const MemoryConfig& config);
 
-  /// Takes the frame of `features` as a reference; the objects have slots 1..num_objects.
+  /// Takes the frame of `features` as a reference; the objects have slots 1..num_objects. When the frame
+  /// propagated last is in long-term memory already, the reference replaces it there.
   void add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects);
   /// Carries the objects on to the next frame. Returns logits [1, 1 + num_objects, h4, w4].
   at::Tensor propagate(const Features& features);
@@ -26,6 +27,10 @@ class Engine {
 
   int64_t num_objects() const { return num_objects_; }
   int64_t num_long_term_frames() const { return long_term_.front().num_frames(); }
+
+  void save(StateWriter& state, const std::string& name) const;
+  /// What `save` wrote, of an engine with the same network and configuration.
+  void restore(const StateReader& state, const std::string& name);
 
  private:
   void push_long_term(const std::vector<MemoryFrame>& frame, bool is_reference);
@@ -50,10 +55,15 @@ class EngineGroup {
   void update_memory(const at::Tensor& slots);
 
   int64_t num_objects() const { return num_objects_; }
+  /// Objects there may be without another engine.
+  int64_t num_slots() const { return static_cast<int64_t>(engines_.size()) * network_->objects_per_engine(); }
   const std::vector<Engine>& engines() const { return engines_; }
 
+  void save(StateWriter& state) const;
+  void restore(const StateReader& state);
+
  private:
-  Vmos network_;
+  mutable Vmos network_;  // LibTorch's modules have no constant access
   MemoryConfig config_;
   int64_t num_objects_ = 0;
   std::vector<Engine> engines_;

@@ -1,7 +1,9 @@
 #pragma once
 
-#include <vector>
+#include <cstdint>
+#include <string>
 
+#include "core/state_file.h"
 #include "tracker/gated_propagation.h"
 
 namespace hqtrack {
@@ -14,17 +16,24 @@ class MemoryBank {
   /// capacity_frames >= 1. With 1, only reference frames are kept, the newest one.
   explicit MemoryBank(int64_t capacity_frames) : capacity_(capacity_frames) {}
 
-  /// All frames have one size, that of the first. [1, T, C] each.
-  void push(const MemoryFrame& frame, bool is_reference);
+  /// All frames have one size, that of the first. [1, T, C] each. replaces_last: the frame pushed last gives
+  /// its place to this one.
+  void push(const MemoryFrame& frame, bool is_reference, bool replaces_last = false);
   /// All frames kept, side by side: views into the ring, valid until the next push.
   MemoryFrame frames() const;
   int64_t num_frames() const { return count_; }
   int64_t num_bytes() const;
 
+  void save(StateWriter& state, const std::string& name) const;
+  /// What `save` wrote; the tensors go to `device`.
+  void restore(const StateReader& state, const std::string& name, at::Device device);
+
  private:
-  int64_t capacity_, count_ = 0, next_ = 0;  // next_: slot the next frame takes
-  int64_t tokens_ = 0;
-  at::Tensor keys_, values_;  // [1, capacity * T, C]
+  void allocate(const at::Tensor& key, const at::Tensor& value);
+
+  int64_t capacity_, count_ = 0, last_ = -1;  // last_: place of the frame pushed last
+  int64_t tokens_ = 0;                        // of a frame
+  at::Tensor keys_, values_;                  // [1, capacity * T, C]
 };
 
 }  // namespace hqtrack

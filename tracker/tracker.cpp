@@ -1,5 +1,7 @@
 #include "tracker/tracker.h"
 
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -15,6 +17,8 @@
 
 namespace hqtrack {
 namespace {
+
+constexpr int64_t kLargestEdge = 1 << 20;
 
 GridSize image_size(const at::Tensor& image) { return {image.size(0), image.size(1)}; }
 
@@ -36,14 +40,13 @@ class Tracker::Impl {
 
   void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
     c10::InferenceMode guard;
-    slot_of_id_.clear();
-    engines_.emplace(network_, config_.memory);
     source_ = image_size(image);
     network_size_ = network_size(source_, config_.preprocess);
-    add_reference(features ? *features : encode(image), label_mask);
+    features_ = features ? *features : encode(image);
+    begin_anew(label_mask);
   }
 
-  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects, const Features* encoded) {
+  TrackerResult track(const at::Tensor& image, const Features* encoded) {
     c10::InferenceMode guard;
     if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before track()");
     if (image_size(image) != source_) {
@@ -51,23 +54,83 @@ class Tracker::Impl {
                        std::to_string(source_.height) + " as the first frame, found " +
                        std::to_string(image.size(1)) + "x" + std::to_string(image.size(0)));
     }
-    const Features features = encoded ? *encoded : encode(image);
-    const DecodedLabels decoded =
-        decode_labels(engines_->propagate(features), source_, network_->objects_per_engine());
+    features_.reset();
     TrackerResult result;
-    result.label_mask = map_labels(decoded.slots, id_table());
-    if (new_objects.defined()) {
-      paste(new_objects, result.label_mask);
-      add_reference(features, result.label_mask);
-    } else {
-      engines_->update_memory(resize_labels(decoded.slots, network_size_.height, network_size_.width));
+    if (slot_of_id_.empty()) {
+      result.label_mask = at::zeros({source_.height, source_.width}, at::kByte);
+      return result;
     }
+    features_ = encoded ? *encoded : encode(image);
+    const DecodedLabels decoded =
+        decode_labels(engines_->propagate(*features_), source_, network_->objects_per_engine());
+    result.label_mask = map_labels(decoded.slots, id_table());
+    engines_->update_memory(resize_labels(decoded.slots, network_size_.height, network_size_.width));
     for (const auto& [id, slot] : slot_of_id_) {
       const bool was_tracked = slot < static_cast<int64_t>(decoded.mean_score.size());
       result.scores.push_back({id, was_tracked ? decoded.mean_score[slot] : 0.0});
     }
-    if (new_objects.defined()) trust(label_ids(new_objects), result.scores);
     return result;
+  }
+
+  void correct(const at::Tensor& image, const at::Tensor& label_mask) {
+    c10::InferenceMode guard;
+    if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before correct()");
+    if (!features_) features_ = encode(image);
+    if (slot_of_id_.empty()) return begin_anew(label_mask);
+    const std::vector<int64_t> ids = label_ids(label_mask);
+    const auto num_new = std::ranges::count_if(ids, [&](int64_t id) { return !slot_of_id_.contains(id); });
+    const bool has_retired = engines_->num_objects() > static_cast<int64_t>(slot_of_id_.size());
+    const bool is_full = engines_->num_objects() + num_new > engines_->num_slots();
+    if (has_retired && is_full && config_.compatibility != "reference") return begin_anew(label_mask);
+    add_reference(label_mask);
+  }
+
+  void remove(int64_t id) {
+    if (const auto found = slot_of_id_.find(id); found != slot_of_id_.end()) {
+      retired_[found->second] = true;
+      slot_of_id_.erase(found);
+    }
+  }
+
+  void save(StateWriter& state) const {
+    if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before save()");
+    state.put("height", source_.height);
+    state.put("width", source_.width);
+    // [n, 2]: id and slot; removed objects have id 0.
+    std::vector<int64_t> slots;
+    for (const auto& [id, slot] : slot_of_id_) slots.insert(slots.end(), {id, slot});
+    for (size_t slot = 0; slot < retired_.size(); ++slot) {
+      if (retired_[slot]) slots.insert(slots.end(), {0, static_cast<int64_t>(slot)});
+    }
+    slots.insert(slots.end(), {0, 0});  // never empty
+    state.put("slot_of_id", at::tensor(slots, at::kLong).view({-1, 2}));
+    engines_->save(state);
+  }
+
+  void restore(const StateReader& state) {
+    c10::InferenceMode guard;
+    engines_.reset();
+    features_.reset();
+    slot_of_id_.clear();
+    retired_.fill(false);
+    source_ = {state.number("height"), state.number("width")};
+    if (source_.height < 1 || source_.width < 1 || source_.height > kLargestEdge ||
+        source_.width > kLargestEdge) {
+      state.fail("expected frames of at least a pixel, found " + std::to_string(source_.width) + "x" +
+                 std::to_string(source_.height));
+    }
+    network_size_ = network_size(source_, config_.preprocess);
+    const at::Tensor& slots = state.tensor("slot_of_id", 2, at::kLong);
+    for (int64_t i = 0; i < slots.size(0); ++i) {
+      const int64_t id = slots[i][0].item<int64_t>(), slot = slots[i][1].item<int64_t>();
+      if (id < 0 || id > 255 || slot < 0 || slot > 255)
+        state.fail("slot_of_id: expected 0 to 255, found others");
+      if (id > 0) slot_of_id_[id] = slot;
+      if (id == 0 && slot > 0) retired_[slot] = true;
+    }
+    EngineGroup engines(network_, config_.memory);
+    engines.restore(state);
+    engines_ = std::move(engines);
   }
 
   Features encode(const at::Tensor& image) const {
@@ -77,6 +140,8 @@ class Tracker::Impl {
         normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device()));
   }
 
+  int64_t num_engines() const { return engines_ ? static_cast<int64_t>(engines_->engines().size()) : 0; }
+
   std::vector<int64_t> object_ids() const {
     std::vector<int64_t> ids;
     for (const auto& [id, slot] : slot_of_id_) ids.push_back(id);
@@ -84,55 +149,53 @@ class Tracker::Impl {
   }
 
  private:
-  // Gives new ids their slots and hands the frame to all engines.
-  void add_reference(const Features& features, const at::Tensor& label_mask) {
+  // With this frame as the first reference, if there is an object in it.
+  void begin_anew(const at::Tensor& label_mask) {
+    slot_of_id_.clear();
+    retired_.fill(false);
+    engines_.emplace(network_, config_.memory);
     TORCH_CHECK(
         label_mask.dim() == 2 && label_mask.size(0) == source_.height && label_mask.size(1) == source_.width,
         "label mask: expected ", source_.height, " x ", source_.width, ", found ", label_mask.sizes());
+    if (!label_ids(label_mask).empty()) add_reference(label_mask);
+  }
+
+  // Gives new ids their slots and hands the frame to all engines.
+  void add_reference(const at::Tensor& label_mask) {
     int64_t num_slots = engines_->num_objects();
     for (const int64_t id : label_ids(label_mask)) {
       if (slot_of_id_.contains(id)) continue;
       // The published system uses the id itself as the slot, so gaps become objects that do not exist.
       const int64_t slot = config_.compatibility == "reference" ? id : num_slots + 1;
       slot_of_id_[id] = slot;
+      retired_[slot] = false;
       num_slots = std::max(num_slots, slot);
     }
     std::array<uint8_t, 256> table{};
     for (const auto& [id, slot] : slot_of_id_) table[id] = static_cast<uint8_t>(slot);
     engines_->add_reference(
-        features, resize_labels(map_labels(label_mask, table), network_size_.height, network_size_.width),
+        *features_, resize_labels(map_labels(label_mask, table), network_size_.height, network_size_.width),
         num_slots);
   }
 
   std::array<uint8_t, 256> id_table() const {
     std::array<uint8_t, 256> table{};
     if (config_.compatibility == "reference") {
-      for (size_t slot = 0; slot < table.size(); ++slot) table[slot] = static_cast<uint8_t>(slot);
+      for (size_t slot = 0; slot < table.size(); ++slot) {
+        table[slot] = static_cast<uint8_t>(retired_[slot] ? 0 : slot);
+      }
     }
     for (const auto& [id, slot] : slot_of_id_) table[slot] = static_cast<uint8_t>(id);
     return table;
-  }
-
-  static void paste(const at::Tensor& new_objects, at::Tensor& label_mask) {
-    TORCH_CHECK(new_objects.sizes() == label_mask.sizes(), "label mask of new objects: expected ",
-                label_mask.sizes(), ", found ", new_objects.sizes());
-    const uint8_t* source = new_objects.const_data_ptr<uint8_t>();
-    uint8_t* target = label_mask.mutable_data_ptr<uint8_t>();
-    for (int64_t i = 0; i < label_mask.numel(); ++i) target[i] = source[i] != 0 ? source[i] : target[i];
-  }
-
-  // Masks that the user gave are certain.
-  static void trust(const std::vector<int64_t>& ids, std::vector<ObjectScore>& scores) {
-    for (ObjectScore& object : scores) {
-      if (std::binary_search(ids.begin(), ids.end(), object.id)) object.score = 1.0;
-    }
   }
 
   mutable Vmos network_;  // LibTorch's modules have no constant forward
   TrackerConfig config_;
   GridSize source_, network_size_;
   std::optional<EngineGroup> engines_;
+  std::optional<Features> features_;  // of the frame seen last; empty where nothing asked for them
   std::map<int64_t, int64_t> slot_of_id_;
+  std::array<bool, 256> retired_{};  // slots of removed objects
 };
 
 Tracker::Tracker(Vmos network, const TrackerConfig& config)
@@ -142,10 +205,16 @@ Features Tracker::encode(const at::Tensor& image) const { return impl_->encode(i
 void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
   impl_->start(image, label_mask, features);
 }
-TrackerResult Tracker::track(const at::Tensor& image, const at::Tensor& new_objects,
-                             const Features* features) {
-  return impl_->track(image, new_objects, features);
+TrackerResult Tracker::track(const at::Tensor& image, const Features* features) {
+  return impl_->track(image, features);
 }
+void Tracker::correct(const at::Tensor& image, const at::Tensor& label_mask) {
+  impl_->correct(image, label_mask);
+}
+void Tracker::remove(int64_t id) { impl_->remove(id); }
+void Tracker::save(StateWriter& state) const { impl_->save(state); }
+void Tracker::restore(const StateReader& state) { impl_->restore(state); }
 std::vector<int64_t> Tracker::object_ids() const { return impl_->object_ids(); }
+int64_t Tracker::num_engines() const { return impl_->num_engines(); }
 
 }  // namespace hqtrack

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/state_file.h"
 #include "tracker/vmos.h"
 
 namespace hqtrack {
@@ -40,14 +41,28 @@ class Tracker {
   /// 1..255, gaps allowed, may be empty of objects). features: `encode(image)`, where it is known already.
   void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features = nullptr);
 
-  /// Carries all objects on to the next frame; then pastes `new_objects`, if any (uint8 [H, W], 0 = leave as
-  /// predicted), over the prediction and makes the frame a further reference. Ids may be new or known. Throws
-  /// Error when `start` was not called or the size changed.
-  TrackerResult track(const at::Tensor& image, const at::Tensor& new_objects = {},
-                      const Features* features = nullptr);
+  /// Carries all objects on to the next frame. Throws Error when `start` was not called, MediaError when the
+  /// size changed.
+  TrackerResult track(const at::Tensor& image, const Features* features = nullptr);
+
+  /// Gives the frame seen last, whose image this is, another label mask, and makes it a further reference.
+  /// Ids may be new or known. When new ones need more slots than the engines have, and removed objects hold
+  /// some, the memory begins anew with this frame, so that it never outgrows the objects there are.
+  void correct(const at::Tensor& image, const at::Tensor& label_mask);
+
+  /// Forgets an object: from the next frame on its pixels are background. Unknown ids change nothing.
+  void remove(int64_t id);
+
+  /// Writes what is remembered; `restore` goes on from it with the same network and configuration.
+  void save(StateWriter& state) const;
+  /// Throws WeightsError, the tracker unusable until the next `start`, when the state is damaged or of
+  /// another network.
+  void restore(const StateReader& state);
 
   /// Ids known so far, ascending.
   std::vector<int64_t> object_ids() const;
+  /// What a frame costs depends on it: one for each `objects_per_engine` objects.
+  int64_t num_engines() const;
 
  private:
   class Impl;

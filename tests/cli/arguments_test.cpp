@@ -63,20 +63,19 @@ TEST(Nearest, FindsTypingErrorsOnly) {
 
 TEST(TrackArguments, ReadsEverything) {
   const auto arguments = parse_track_arguments(
-      Texts{"in.mp4",    "--mask",  "a.png",  "--mask=12:b.png", "--mask", "./5:c.png",   "-o",
-            "out.mkv",   "--masks", "m",      "--events",        "-",      "--config",    "c.yaml",
-            "--weights", "w.pth",   "--set",  "a.b=1",           "--set",  "c=[1, 2]",    "--device",
-            "cpu",       "--start", "1:00",   "--duration",      "2.5",    "--overwrite", "--quiet",
-            "--threads", "3",       "--name", "1=box",           "--name", "200=a=b"});
+      Texts{"in.mp4",    "--mask",  "a.png",  "--mask=b.png", "--at",   "12",          "-o",
+            "out.mkv",   "--masks", "m",      "--events",     "-",      "--config",    "c.yaml",
+            "--weights", "w.pth",   "--set",  "a.b=1",        "--set",  "c=[1, 2]",    "--device",
+            "cpu",       "--start", "1:00",   "--duration",   "2.5",    "--overwrite", "--quiet",
+            "--threads", "3",       "--name", "1=box",        "--name", "200=a=b"});
   ASSERT_TRUE(arguments);
   EXPECT_EQ(arguments->input, "in.mp4");
-  ASSERT_EQ(arguments->masks.size(), 3U);
-  EXPECT_EQ(arguments->masks[0].frame_index, 0);
-  EXPECT_EQ(arguments->masks[0].file, "a.png");
-  EXPECT_EQ(arguments->masks[1].frame_index, 12);
-  EXPECT_EQ(arguments->masks[1].file, "b.png");
-  EXPECT_EQ(arguments->masks[2].frame_index, 0);
-  EXPECT_EQ(arguments->masks[2].file, "./5:c.png");
+  const std::vector<PromptEntry>& entries = arguments->prompts.entries;
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].at.frame_index, 0);
+  EXPECT_EQ(entries[0].mask, "a.png");
+  EXPECT_EQ(entries[1].at.frame_index, 12);
+  EXPECT_EQ(entries[1].mask, "b.png");
   EXPECT_EQ(arguments->video_output, "out.mkv");
   EXPECT_EQ(arguments->mask_output, "m");
   EXPECT_EQ(arguments->event_output, "-");
@@ -89,7 +88,7 @@ TEST(TrackArguments, ReadsEverything) {
   EXPECT_TRUE(arguments->overwrites);
   EXPECT_TRUE(arguments->is_quiet);
   EXPECT_EQ(arguments->num_threads, 3);
-  EXPECT_EQ(arguments->names, (std::map<int64_t, std::string>{{1, "box"}, {200, "a=b"}}));
+  EXPECT_EQ(arguments->prompts.names, (std::map<int64_t, std::string>{{1, "box"}, {200, "a=b"}}));
 }
 
 TEST(TrackArguments, StandardInputIsAnInput) {
@@ -112,18 +111,78 @@ TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({"a", "-o", "x", "-o", "y"}), "--output: expected once, found several times");
   EXPECT_EQ(track_error({"a", "--quiet=yes"}), "--quiet: expected no value, found one");
   EXPECT_EQ(track_error({"a", "-o", "o.mp4"}),
-            "--mask: expected a picture of the objects to follow, found none");
+            "expected an object to follow (--box, --point, --mask or --prompts), found none");
   EXPECT_EQ(track_error({"a", "--mask", "m"}),
             "expected an output (--output, --masks or --events), found none");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--threads", "0"}),
             "--threads: expected a whole number from 1 to 1024, found '0'");
-  EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--name", "box"}),
-            "--name: expected ID=NAME, found 'box'");
+  EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--name", "3="}),
+            "--name: expected ID=NAME or NAME, found '3='");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--name", "256=box"}),
             "--name: expected a whole number from 1 to 255, found '256'");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--duration", "0"}),
             "--duration: expected more than 0, found 0");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "-"}), "--output: expected a file, found '-'");
+}
+
+std::vector<PromptEntry> prompts_of(Texts args) {
+  args.insert(args.begin(), "in.mp4");
+  args.insert(args.end(), {"-o", "out.mp4"});
+  return parse_track_arguments(args)->prompts.entries;
+}
+
+TEST(TrackArguments, OrderSaysWhichPromptsBelongTogether) {
+  struct Case {
+    Texts args;
+    std::vector<std::string> expected;  // of each object: box, number of points, mask, name, id, frame
+  };
+  const std::string box = "1,2,3,4", point = "5,6";
+  const std::vector<Case> cases = {
+      {{"--box", box, "--box", box}, {"box 0 '' '' - 0", "box 0 '' '' - 0"}},
+      {{"--point", point, "--point", "7,8,0"}, {"- 2 '' '' - 0"}},
+      {{"--box", box, "--point", point, "--mask", "m"}, {"box 1 '' '' - 0", "- 0 'm' '' - 0"}},
+      {{"--box", box, "--name", "a", "--point", point, "--name", "b"},
+       {"box 0 '' 'a' - 0", "- 1 '' 'b' - 0"}},
+      {{"--name", "a", "--box", box, "--name", "b", "--box", box}, {"box 0 '' 'a' - 0", "box 0 '' 'b' - 0"}},
+      {{"--id", "3", "--point", point, "--id", "4", "--point", point}, {"- 1 '' '' 3 0", "- 1 '' '' 4 0"}},
+      {{"--box", box, "--at", "9", "--id", "3", "--mask", "m"}, {"box 0 '' '' 3 9", "- 0 'm' '' - 0"}},
+      {{"--mask", "m", "--mask", "n", "--at", "7"}, {"- 0 'm' '' - 0", "- 0 'n' '' - 7"}},
+      {{"--box", box, "--name", "3=x", "--point", point}, {"box 1 '' '' - 0"}},  // belongs to no object
+  };
+  for (const Case& each : cases) {
+    std::vector<std::string> found;
+    for (const PromptEntry& entry : prompts_of(each.args)) {
+      found.push_back(std::string(entry.box ? "box" : "-") + " " + std::to_string(entry.points.size()) +
+                      " '" + entry.mask.string() + "' '" + entry.name + "' " +
+                      (entry.id ? std::to_string(*entry.id) : "-") + " " +
+                      std::to_string(entry.at.frame_index));
+    }
+    EXPECT_EQ(found, each.expected) << each.args[0] << " " << each.args[1] << " " << each.args[2];
+  }
+}
+
+TEST(TrackArguments, BoxesPointsAndMomentsAreNumbers) {
+  const PromptEntry entry = prompts_of({"--box", "-1.5,2,3e1,4", "--point", "5,6.25", "--point", "7,8,0"})[0];
+  EXPECT_EQ(entry.box->x0, -1.5);
+  EXPECT_EQ(entry.box->x1, 30);
+  EXPECT_EQ(entry.points[0].y, 6.25);
+  EXPECT_TRUE(entry.points[0].is_object);
+  EXPECT_FALSE(entry.points[1].is_object);
+  EXPECT_EQ(parse_moment("--at", "12").frame_index, 12);
+  EXPECT_FALSE(parse_moment("--at", "12").time_us);
+  EXPECT_EQ(parse_moment("--at", "12s").time_us, 12'000'000);
+  EXPECT_EQ(parse_moment("--at", "4.5").time_us, 4'500'000);
+  EXPECT_EQ(parse_moment("--at", "1:20").time_us, 80'000'000);
+  for (const char* wrong :
+       {"1,2,3", "1,2,3,4,5", "1,2,3,nan", "1,2,3,", "a,2,3,4", "1 2 3 4", "", ",1,2,3", "inf,1,2,3"}) {
+    EXPECT_THROW(prompts_of({"--box", wrong}), UsageError) << wrong;
+  }
+  for (const char* wrong : {"1", "1,2,3", "1,2,-1", "1,2,0,0", "x,y"}) {
+    EXPECT_THROW(prompts_of({"--point", wrong}), UsageError) << wrong;
+  }
+  for (const char* wrong : {"", "s", "-1", "1:2s", "1.5f", "soon"}) {
+    EXPECT_THROW(parse_moment("--at", wrong), UsageError) << wrong;
+  }
 }
 
 TEST(TrackArguments, OutputsMayNotBeInputs) {
@@ -152,9 +211,9 @@ TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
   const Texts lines = testing::lines_of(help);
   EXPECT_LE(lines.size(), 23U);
   for (const std::string& line : lines) EXPECT_LE(line.size(), 80U) << line;
-  for (const char* option :
-       {"-o, --output", "--masks", "--events", "--mask ", "--name", "--start", "--duration", "--config",
-        "--weights", "--set", "--device", "--threads", "--overwrite", "--quiet"}) {
+  for (const char* option : {"-o, --output", "--masks", "--events", "--mask ", "--box", "--point", "--at",
+                             "--id", "--prompts", "--name", "--start", "--duration", "--config", "--weights",
+                             "--set", "--device", "--threads", "--overwrite", "--quiet"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }
 }

@@ -122,11 +122,9 @@ TEST_F(TrackProgram, AddsObjectsAtTheirFrame) {
   at::Tensor added = at::zeros({square_.height, square_.width}, at::kByte);
   added.slice(0, 60, 90).slice(1, 90, 120).fill_(2);
   write_label_mask(at("added.png"), added);
-  const Finished finished =
-      run_program(track("in.mp4", {"--mask", at("mask.png"), "--mask", "3:" + at("added.png"), "--mask",
-                                   "99:" + at("added.png"), "--events", "-"}));
+  const Finished finished = run_program(
+      track("in.mp4", {"--mask", at("mask.png"), "--mask", at("added.png"), "--at", "3", "--events", "-"}));
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_NE(finished.err.find("expected a frame below 8"), std::string::npos) << finished.err;
   const std::vector<Json> events = read_events(finished.out);
   ASSERT_EQ(events.size(), 8U);
   EXPECT_EQ(events[2]["objects"].size(), 1U);
@@ -163,6 +161,11 @@ TEST_F(TrackProgram, EachKindOfFailureHasItsExitCode) {
   std::ofstream(at("text.mp4")) << "no video";
   std::ofstream(at("text.png")) << "no picture";
   std::ofstream(at("text.safetensors")) << "no weights";
+  std::ofstream(at("wrong.json")) << R"({"prompts": [
+  {"box": [1, 2, 30, 40]},
+  {"points": [[1]]}]})";
+  std::ofstream(at("unknown.json"))
+      << R"({"prompts": [{"box": [1, 2, 30, 40]}, {"frame": 2, "action": "remove", "id": 5}]})";
   std::ofstream(at("unknown_key.yaml")) << "tracker: {colour: red}\n";
   const Texts outputs = {"-o", at("out.mp4"), "--events", at("events.ndjson"), "--masks", at("masks")};
   const auto with = [&](const std::string& input, Texts more) {
@@ -193,7 +196,22 @@ TEST_F(TrackProgram, EachKindOfFailureHasItsExitCode) {
       {with("in.mp4", {"--mask", mask, "--weights", at("text.safetensors")}), ExitCode::kWeights,
        "text.safetensors"},
       {with("in.mp4", {"--mask", ""}), ExitCode::kUsage, "--mask"},
-      {with("in.mp4", {"--mask", "3:"}), ExitCode::kUsage, "--mask"},
+      {with("in.mp4", {}), ExitCode::kUsage, "expected an object to follow"},
+      {with("in.mp4", {"--box", "1,2,3"}), ExitCode::kUsage, "--box"},
+      {with("in.mp4", {"--box", "40,2,30,9"}), ExitCode::kUsage,
+       "expected x0 < x1 and y0 < y1, found 40,2,30,9"},
+      {with("in.mp4", {"--box", "500,2,600,9"}), ExitCode::kUsage, "inside the picture of 128x96"},
+      {with("in.mp4", {"--point", "128,5"}), ExitCode::kUsage, "found 128,5"},
+      {with("in.mp4", {"--point", "8,5,0"}), ExitCode::kUsage, "only points beside it"},
+      {with("in.mp4", {"--point", "8,5,2"}), ExitCode::kUsage, "'8,5,2'"},
+      {with("in.mp4", {"--box", "1,2,30,40", "--at", "3"}), ExitCode::kUsage, "expected a frame below 3"},
+      {with("in.mp4", {"--box", "1,2,30,40", "--at", "0:20"}), ExitCode::kUsage, "found 20 s"},
+      {with("in.mp4", {"--box", "1,2,30,40", "--at", "soon"}), ExitCode::kUsage, "'soon'"},
+      {with("in.mp4", {"--box", "1,2,30,40", "--id", "256"}), ExitCode::kUsage, "--id"},
+      {with("in.mp4", {"--at", "1"}), ExitCode::kUsage, "expected a --box, --point or --mask with it"},
+      {with("in.mp4", {"--prompts", at("missing.json")}), ExitCode::kInput, "missing.json"},
+      {with("in.mp4", {"--prompts", at("wrong.json")}), ExitCode::kInput, "wrong.json:3: prompts[1].points"},
+      {with("in.mp4", {"--prompts", at("unknown.json")}), ExitCode::kInput, "found no object 5 by then"},
       {with("missing.mp4", {"--mask", mask}), ExitCode::kInput, "missing.mp4"},
       {with("text.mp4", {"--mask", mask}), ExitCode::kInput, "text.mp4"},
       {with("in.mp4", {"--mask", at("missing.png")}), ExitCode::kInput, "missing.png"},
@@ -302,18 +320,43 @@ TEST_F(TrackProgram, InterruptionEndsTheWaitForAStream) {
   EXPECT_EQ(count_frames(at("out.mp4")), num_events);
 }
 
-TEST_F(TrackProgram, AVideoThatEndsBeforeItsMasksIsAnError) {
-  write_video("in.mp4", 4);
+TEST_F(TrackProgram, AVideoThatEndsBeforeItsPromptsIsAnError) {
+  write_video("in.mkv", 4);  // Matroska does not say how many frames it has
   const Finished finished =
-      run_program(track("in.mp4", {"--mask", "4:" + at("mask.png"), "--events", at("events.ndjson")}));
+      run_program(track("in.mkv", {"--mask", at("mask.png"), "--at", "4", "--events", at("events.ndjson")}));
   EXPECT_EQ(finished.exit_code, code(ExitCode::kInput));
-  EXPECT_NE(finished.err.find("expected a frame below 4"), std::string::npos) << finished.err;
-  const Finished half =
-      run_program(track("in.mp4", {"--mask", at("mask.png"), "--mask", "4:" + at("mask.png"), "--name",
-                                   "9=cat", "--events", "-"}));
+  EXPECT_NE(finished.err.find("before 4 frames"), std::string::npos) << finished.err;
+  const Finished half = run_program(track("in.mkv", {"--mask", at("mask.png"), "--box", "9,9,30,30", "--at",
+                                                     "5", "--name", "9=cat", "--events", "-"}));
   EXPECT_EQ(half.exit_code, 0) << half.err;
-  EXPECT_NE(half.err.find("expected a frame below 4"), std::string::npos) << half.err;
+  EXPECT_NE(half.err.find("found frame 5"), std::string::npos) << half.err;
   EXPECT_NE(half.err.find("found 9 for 'cat'"), std::string::npos) << half.err;
+}
+
+TEST_F(TrackProgram, FollowsAPromptFile) {
+  write_video("in.mp4", 10);
+  std::ofstream(at("prompts.json")) << R"({
+    "$schema": "prompts.schema.json",
+    "prompts": [
+      {"mask": "mask.png"},
+      {"time": 0.12, "box": [60, 50, 100, 90], "name": "box\u00e9"},
+      {"frame": 5, "action": "correct", "id": 7, "mask": "mask.png"},
+      {"frame": 7, "action": "remove", "id": 7}
+    ]
+  })";
+  const Finished finished = run_program(track("in.mp4", {"--prompts", at("prompts.json"), "--events", "-"}));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const std::vector<Json> events = read_events(finished.out);
+  ASSERT_EQ(events.size(), 10U);
+  EXPECT_EQ(events[2]["objects"].size(), 1U);
+  ASSERT_EQ(events[3]["objects"].size(), 2U);  // 0.12 s, 25 frames a second
+  EXPECT_EQ(events[3]["objects"][0]["id"], 1);
+  EXPECT_EQ(events[3]["objects"][0]["name"], "box\u00e9");
+  EXPECT_EQ(events[3]["objects"][0]["verdict"], "refined");
+  EXPECT_EQ(events[5]["objects"][1]["box"], (Json{8, 20, 40, 52}));
+  EXPECT_EQ(events[5]["objects"][1]["score"], 1.0);
+  EXPECT_EQ(events[7]["objects"].size(), 1U);
+  EXPECT_EQ(events[9]["objects"][0]["id"], 1);
 }
 
 TEST_F(TrackProgram, AKilledRunLeavesAPlayableVideo) {

@@ -68,9 +68,13 @@ TEST_F(ConfigFile, SaysWhichFramesAreRefined) {
   EXPECT_EQ(load("refine: off\n").refiner.every_frames, 0);
   EXPECT_EQ(load("refine: always\n").refiner.every_frames, 1);
   EXPECT_EQ(load("refine: off\n", {"refine=every:12"}).refiner.every_frames, 12);
+  EXPECT_FALSE(load("refine: always\n").refiner.is_adaptive);
+  EXPECT_TRUE(load("refine: adaptive\n").refiner.is_adaptive);
+  EXPECT_EQ(load("refine: adaptive\n").refiner.every_frames, 1);
+  EXPECT_FALSE(load("refine: adaptive\n", {"refine=every:2"}).refiner.is_adaptive);
   for (const std::string wrong : {"every:0", "every:-1", "every:", "every:2x", "every", "sometimes", "3"}) {
     EXPECT_EQ(error_of("refine: " + (wrong.ends_with(":") ? "'" + wrong + "'" : wrong) + "\n"),
-              "a.yaml:1: refine: expected off, always or every:N with N above 0, found '" + wrong + "'");
+              "a.yaml:1: refine: expected off, always, adaptive or every:N with N above 0, found '" + wrong + "'");
   }
 }
 

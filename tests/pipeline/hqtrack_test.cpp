@@ -72,8 +72,9 @@ class HqTrackTest : public ::testing::Test {
 
 TEST_F(HqTrackTest, StartsWithTheGivenMask) {
   HqTrack hqtrack(config(), "cpu");
-  hqtrack.set_names({{200, "ball"}});
-  const TrackedFrame first = hqtrack.start(make_test_frame(0), two_objects());
+  std::vector<ObjectPrompt> prompts = mask_prompts(two_objects());
+  prompts[1].name = "ball";
+  const TrackedFrame first = hqtrack.initialize(make_test_frame(0), prompts);
   EXPECT_TRUE(first.label_mask.equal(two_objects()));
   ASSERT_EQ(first.objects.size(), 2U);
   EXPECT_EQ(first.objects[0].id, 3);
@@ -88,7 +89,7 @@ TEST_F(HqTrackTest, StartsWithTheGivenMask) {
 
 TEST_F(HqTrackTest, KeepsIdsAndDescribesEveryFrame) {
   HqTrack hqtrack(config(), "cpu");
-  hqtrack.start(make_test_frame(0), two_objects());
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
   for (int64_t i = 1; i < 8; ++i) {
     const TrackedFrame tracked = hqtrack.track(make_test_frame(i));
     EXPECT_EQ(tracked.frame.index, i);
@@ -105,8 +106,8 @@ TEST_F(HqTrackTest, EncodingAheadChangesNothing) {
   const std::vector<Frame> frames{make_test_frame(0), make_test_frame(1), make_test_frame(2),
                                   make_test_frame(3)};
   for (const int64_t i : {0, 1, 3}) ahead.encode_ahead(frames[i]);  // not the third
-  EXPECT_TRUE(ahead.start(frames[0], two_objects())
-                  .label_mask.equal(plain.start(frames[0], two_objects()).label_mask));
+  EXPECT_TRUE(ahead.initialize(frames[0], mask_prompts(two_objects()))
+                  .label_mask.equal(plain.initialize(frames[0], mask_prompts(two_objects())).label_mask));
   for (size_t i = 1; i < frames.size(); ++i) {
     const TrackedFrame found = ahead.track(frames[i]), expected = plain.track(frames[i]);
     EXPECT_TRUE(found.label_mask.equal(expected.label_mask)) << "frame " << i;
@@ -119,7 +120,7 @@ TEST_F(HqTrackTest, EncodingAheadChangesNothing) {
 TEST_F(HqTrackTest, TakesLostObjectsOutOfTheMask) {
   // No mean probability reaches 1 with random weights.
   HqTrack hqtrack(config({"tracker.states.uncertain_below=1", "tracker.states.lost_below=1"}), "cpu");
-  hqtrack.start(make_test_frame(0), two_objects());
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
   const TrackedFrame tracked = hqtrack.track(make_test_frame(1));
   EXPECT_EQ(tracked.label_mask.count_nonzero().item<int64_t>(), 0);
   for (const TrackedObject& object : tracked.objects) EXPECT_EQ(object.state, ObjectState::kLost);
@@ -129,8 +130,8 @@ TEST_F(HqTrackTest, TakesLostObjectsOutOfTheMask) {
 TEST_F(HqTrackTest, CallsDoubtfulObjectsUncertain) {
   HqTrack doubting(config({"tracker.states.uncertain_below=1"}), "cpu");
   HqTrack trusting(config(), "cpu");
-  doubting.start(make_test_frame(0), two_objects());
-  trusting.start(make_test_frame(0), two_objects());
+  doubting.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  trusting.initialize(make_test_frame(0), mask_prompts(two_objects()));
   const TrackedFrame doubted = doubting.track(make_test_frame(1)),
                      trusted = trusting.track(make_test_frame(1));
   EXPECT_TRUE(doubted.label_mask.equal(trusted.label_mask));
@@ -149,8 +150,8 @@ TEST_F(HqTrackTest, ReferenceCompatibilityKeepsEveryPixel) {
   HqTrack plain(config({"tracker.compatibility=reference"}), "cpu");
   at::Tensor mask = two_objects();
   mask.masked_fill_(mask.eq(200), 4);
-  keeping.start(make_test_frame(0), mask);
-  plain.start(make_test_frame(0), mask);
+  keeping.initialize(make_test_frame(0), mask_prompts(mask));
+  plain.initialize(make_test_frame(0), mask_prompts(mask));
   const TrackedFrame kept = keeping.track(make_test_frame(1));
   EXPECT_TRUE(kept.label_mask.equal(plain.track(make_test_frame(1)).label_mask));
   EXPECT_GT(kept.label_mask.count_nonzero().item<int64_t>(), 0);
@@ -158,10 +159,11 @@ TEST_F(HqTrackTest, ReferenceCompatibilityKeepsEveryPixel) {
 
 TEST_F(HqTrackTest, AddsObjectsLater) {
   HqTrack hqtrack(config(), "cpu");
-  hqtrack.start(make_test_frame(0), two_objects());
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
   hqtrack.track(make_test_frame(1));
   const at::Tensor added = one_object(9);
-  const TrackedFrame tracked = hqtrack.track(make_test_frame(2), added);
+  hqtrack.track(make_test_frame(2));
+  const TrackedFrame tracked = hqtrack.add_object(mask_prompts(added)[0]);
   ASSERT_EQ(tracked.objects.size(), 3U);
   EXPECT_EQ(tracked.objects[1].id, 9);
   EXPECT_EQ(tracked.objects[1].score, 1.0);
@@ -173,13 +175,13 @@ TEST_F(HqTrackTest, AddsObjectsLater) {
 TEST_F(HqTrackTest, RefinesWithoutTellingTheTracker) {
   const Config refining = config({"refine=always", "selector.iou_threshold=0.02"});
   HqTrack hqtrack(refining, "cpu"), plain(config(), "cpu");
-  EXPECT_TRUE(hqtrack.has_refiner());
-  EXPECT_FALSE(plain.has_refiner());
+  EXPECT_TRUE(hqtrack.refines_frames());
+  EXPECT_FALSE(plain.refines_frames());
   HqSam network(refining.refiner);
   load_hq_sam_weights(network, refining.refiner.weights);
   Refiner refiner(network, refining.refiner);
-  hqtrack.start(make_test_frame(0), two_objects());
-  plain.start(make_test_frame(0), two_objects());
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  plain.initialize(make_test_frame(0), mask_prompts(two_objects()));
   int64_t num_refined = 0;
   for (int64_t i = 1; i < 5; ++i) {
     const TrackedFrame tracked = hqtrack.track(make_test_frame(i));
@@ -203,7 +205,7 @@ TEST_F(HqTrackTest, RefinesWithoutTellingTheTracker) {
 
 TEST_F(HqTrackTest, RefinesOnlyTheFramesOfTheSchedule) {
   HqTrack every_third(config({"refine=every:3"}), "cpu"), never(config(), "cpu");
-  every_third.start(make_test_frame(0), two_objects());
+  every_third.initialize(make_test_frame(0), mask_prompts(two_objects()));
   for (int64_t i = 1; i < 7; ++i) {
     const TrackedFrame tracked = every_third.track(make_test_frame(i));
     ASSERT_GT(tracked.label_mask.count_nonzero().item<int64_t>(), 0);
@@ -218,11 +220,13 @@ TEST_F(HqTrackTest, RefinesOnlyTheFramesOfTheSchedule) {
 
 TEST_F(HqTrackTest, GivenMasksAreNotRefined) {
   HqTrack hqtrack(config({"refine=always", "selector.iou_threshold=0"}), "cpu");
-  const TrackedFrame first = hqtrack.refine(hqtrack.start(make_test_frame(0), two_objects()));
+  const TrackedFrame first =
+      hqtrack.refine(hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects())));
   EXPECT_TRUE(first.label_mask.equal(two_objects()));
   for (const TrackedObject& object : first.objects) EXPECT_EQ(object.choice, Choice::kSkipped);
   const at::Tensor added = one_object(9);
-  const TrackedFrame later = hqtrack.refine(hqtrack.track(make_test_frame(1), added));
+  hqtrack.track(make_test_frame(1));
+  const TrackedFrame later = hqtrack.refine(hqtrack.add_object(mask_prompts(added)[0]));
   EXPECT_TRUE(later.label_mask.eq(9).equal(added.eq(9)));
   for (const TrackedObject& object : later.objects) {
     if (!object.choice) continue;
@@ -240,8 +244,9 @@ TEST_F(HqTrackTest, ARefinerNeedsWeights) {
 TEST_F(HqTrackTest, LeavesTheGivenMaskAlone) {
   HqTrack hqtrack(config(), "cpu");
   const at::Tensor mask = two_objects();
-  TrackedFrame first = hqtrack.start(make_test_frame(0), mask);
-  hqtrack.track(make_test_frame(1), one_object(3));
+  TrackedFrame first = hqtrack.initialize(make_test_frame(0), mask_prompts(mask));
+  hqtrack.track(make_test_frame(1));
+  hqtrack.correct_object(mask_prompts(one_object(3))[0]);
   EXPECT_TRUE(mask.equal(two_objects()));
   EXPECT_TRUE(first.label_mask.equal(two_objects()));
 }
@@ -249,10 +254,11 @@ TEST_F(HqTrackTest, LeavesTheGivenMaskAlone) {
 TEST_F(HqTrackTest, RefusesWhatDoesNotFit) {
   const Config good = config();
   HqTrack hqtrack(good, "cpu");
-  EXPECT_THROW(hqtrack.start(make_test_frame(0, kHeight, kWidth + 1), two_objects()), MediaError);
-  hqtrack.start(make_test_frame(0), two_objects());
+  EXPECT_THROW(hqtrack.initialize(make_test_frame(0, kHeight, kWidth + 1), mask_prompts(two_objects())),
+               MediaError);
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
   EXPECT_THROW(hqtrack.track(make_test_frame(1, kHeight + 2, kWidth)), MediaError);
-  EXPECT_THROW(hqtrack.track(make_test_frame(1), at::zeros({kHeight, kWidth - 1}, at::kByte)), MediaError);
+  EXPECT_THROW(hqtrack.add_object(mask_prompts(at::ones({kHeight, kWidth - 1}, at::kByte))[0]), MediaError);
   EXPECT_THROW(HqTrack(good, "gpu"), DeviceError);
   EXPECT_THROW(HqTrack(good, "cuda:99"), DeviceError);
   Config without_weights = good;
@@ -263,28 +269,171 @@ TEST_F(HqTrackTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW(HqTrack(missing_weights, "cpu"), WeightsError);
 }
 
-TEST_F(HqTrackTest, StageGivesMasksAtTheirFrames) {
+TEST_F(HqTrackTest, CorrectsOneObjectAndLeavesTheOthers) {
   HqTrack hqtrack(config(), "cpu");
-  TrackStage stage(hqtrack, {{4, one_object(9)}, {2, two_objects()}, {50, one_object(1)}});
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  const TrackedFrame before = hqtrack.track(make_test_frame(1));
+  const at::Tensor corrected = one_object(3);
+  const TrackedFrame after = hqtrack.correct_object(mask_prompts(corrected)[0]);
+  EXPECT_EQ(after.frame.index, 1);
+  EXPECT_TRUE(after.label_mask.eq(3).equal(corrected.eq(3)));  // the old pixels are gone
+  const at::Tensor is_free = corrected.eq(0);
+  EXPECT_TRUE(after.label_mask.eq(200).equal(before.label_mask.eq(200).logical_and(is_free)));
+  EXPECT_EQ(after.objects[0].score, 1.0);
+  ASSERT_EQ(after.prompts.size(), 1U);
+  EXPECT_EQ(after.prompts[0].id, 3);
+  expect_objects_match_mask(after);
+  EXPECT_TRUE(hqtrack.track(make_test_frame(2)).prompts.empty());
+}
+
+TEST_F(HqTrackTest, RemovesObjectsAndTakesTheirIdsAgain) {
+  HqTrack hqtrack(config(), "cpu");
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  hqtrack.track(make_test_frame(1));
+  const TrackedFrame removed = hqtrack.remove_object(200);
+  ASSERT_EQ(removed.objects.size(), 1U);
+  EXPECT_FALSE(removed.label_mask.eq(200).any().item<bool>());
+  const TrackedFrame next = hqtrack.track(make_test_frame(2));
+  ASSERT_EQ(next.objects.size(), 1U);
+  EXPECT_FALSE(next.label_mask.eq(200).any().item<bool>());
+  EXPECT_EQ(hqtrack.add_object(mask_prompts(one_object(200))[0]).objects.size(), 2U);
+}
+
+TEST_F(HqTrackTest, RefusesEditsThatMakeNoSense) {
+  HqTrack hqtrack(config(), "cpu");
+  EXPECT_THROW(hqtrack.remove_object(3), Error);  // before anything was given
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  const TrackedFrame before = hqtrack.track(make_test_frame(1));
+  const ObjectPrompt known = mask_prompts(one_object(3))[0], unknown = mask_prompts(one_object(9))[0];
+  EXPECT_THROW(hqtrack.add_object(known), MediaError);
+  EXPECT_THROW(hqtrack.correct_object(unknown), MediaError);
+  EXPECT_THROW(hqtrack.remove_object(9), MediaError);
+  EXPECT_THROW(hqtrack.remove_object(-1), MediaError);
+  EXPECT_THROW(hqtrack.remove_object(256), MediaError);
+  ObjectPrompt outside;
+  outside.id = 9;
+  outside.box = {-10, -10, 0, 5};
+  EXPECT_THROW(hqtrack.add_object(outside), MediaError);
+  const std::vector<PromptEdit> twice = {{PromptEdit::Action::kAdd, unknown},
+                                         {PromptEdit::Action::kAdd, unknown}};
+  EXPECT_THROW(hqtrack.edit(twice), MediaError);
+  EXPECT_TRUE(hqtrack.edit({}).label_mask.equal(before.label_mask));  // nothing changed
+}
+
+TEST_F(HqTrackTest, BoxesAndPointsBecomeMasksOfTheRefiner) {
+  const Config plain = config();  // refine: off
+  HqTrack hqtrack(plain, "cpu");
+  HqSam network(plain.refiner);
+  load_hq_sam_weights(network, plain.refiner.weights);
+  Refiner refiner(network, plain.refiner);
+  std::vector<ObjectPrompt> prompts(2);
+  prompts[0].id = 4;
+  prompts[0].box = {10, 5, 40, 25};
+  prompts[1].id = 6;
+  prompts[1].points = {{60, 40}, {5, 5, false}};
+  const Frame frame = make_test_frame(0);
+  const std::vector<MaskProposal> expected = refiner.segment(frame.image, prompts);
+  const TrackedFrame first = hqtrack.initialize(frame, prompts);
+  const at::Tensor a = expected[0].logits, b = expected[1].logits;
+  EXPECT_TRUE(first.label_mask.eq(4).equal(a.gt(0).logical_and(a.ge(b))));
+  EXPECT_TRUE(first.label_mask.eq(6).equal(b.gt(0).logical_and(b.gt(a))));
+  for (const TrackedObject& object : first.objects) EXPECT_EQ(object.choice, Choice::kRefined);
+  expect_objects_match_mask(first);
+}
+
+TEST_F(HqTrackTest, PointsNearAnObjectCorrectItsMask) {
+  const Config plain = config();
+  HqTrack hqtrack(plain, "cpu");
+  HqSam network(plain.refiner);
+  load_hq_sam_weights(network, plain.refiner.weights);
+  Refiner refiner(network, plain.refiner);
+  const Frame frame = make_test_frame(0);
+  for (const bool is_near : {true, false}) {
+    hqtrack.initialize(frame, mask_prompts(two_objects()));
+    ObjectPrompt prompt;
+    prompt.id = 3;
+    prompt.points = {is_near ? PromptPoint{12, 7} : PromptPoint{70, 4}};
+    ObjectPrompt asked = prompt;
+    if (is_near) asked.mask = two_objects().eq(3);
+    const at::Tensor expected = refiner.segment(frame.image, std::vector{asked})[0].logits.gt(0);
+    EXPECT_TRUE(hqtrack.correct_object(prompt).label_mask.eq(3).equal(expected)) << is_near;
+  }
+}
+
+TEST_F(HqTrackTest, GoesOnFromASavedState) {
+  const std::string file = (folder_.path() / "state.safetensors").string();
+  HqTrack first(config(), "cpu"), second(config(), "cpu");
+  EXPECT_THROW(first.save_state(file), Error);
+  std::vector<ObjectPrompt> prompts = mask_prompts(two_objects());
+  prompts[0].name = "cup";
+  first.initialize(make_test_frame(0), prompts);
+  for (int64_t i = 1; i < 4; ++i) first.track(make_test_frame(i));
+  first.save_state(file);
+  const TrackedFrame restored = second.restore_state(file);
+  EXPECT_EQ(restored.frame.index, 3);
+  EXPECT_EQ(restored.objects[0].name, "cup");
+  EXPECT_TRUE(restored.frame.image.equal(make_test_frame(3).image));
+  // Also what is changed in the frame given last.
+  const ObjectPrompt added = mask_prompts(one_object(9))[0];
+  EXPECT_TRUE(first.add_object(added).label_mask.equal(second.add_object(added).label_mask));
+  for (int64_t i = 4; i < 8; ++i) {
+    const TrackedFrame expected = first.track(make_test_frame(i)), found = second.track(make_test_frame(i));
+    EXPECT_TRUE(found.label_mask.equal(expected.label_mask)) << "frame " << i;
+    for (size_t j = 0; j < found.objects.size(); ++j) {
+      EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
+    }
+  }
+  HqTrack other(config({"tracker.memory.interval_frames=2"}), "cpu");
+  EXPECT_THROW(other.restore_state(file), WeightsError);
+  EXPECT_THROW(second.restore_state(config().tracker.weights), WeightsError);
+  EXPECT_TRUE(second.track(make_test_frame(8)).label_mask.equal(first.track(make_test_frame(8)).label_mask));
+}
+
+std::vector<TimedPrompt> at_frame(int64_t index, PromptEdit::Action action, const at::Tensor& label_mask) {
+  std::vector<TimedPrompt> timed;
+  for (ObjectPrompt& prompt : mask_prompts(label_mask)) {
+    timed.push_back({{.frame_index = index}, {action, std::move(prompt)}});
+  }
+  return timed;
+}
+
+TEST_F(HqTrackTest, StageFollowsPromptsAtTheirMoments) {
+  HqTrack hqtrack(config(), "cpu");
+  using enum PromptEdit::Action;
+  std::vector<TimedPrompt> prompts = at_frame(2, kAdd, two_objects());
+  prompts.push_back({{.time_us = 130'000}, {kAdd, mask_prompts(one_object(9))[0]}});  // frame 4 is at 160 ms
+  prompts.push_back({{.frame_index = 5}, {kRemove, prompts[0].edit.prompt}});
+  prompts.push_back({{.frame_index = 5}, {kRemove, mask_prompts(one_object(77))[0]}});  // unknown: warned of
+  prompts.push_back({{.frame_index = 50}, {kAdd, mask_prompts(one_object(1))[0]}});
+  TrackStage stage(hqtrack, prompts);
   std::vector<size_t> num_objects;
-  for (int64_t i = 0; i < 6; ++i) {
+  for (int64_t i = 0; i < 7; ++i) {
     const TrackedFrame tracked = stage(make_test_frame(i));
     EXPECT_EQ(tracked.frame.index, i);
     num_objects.push_back(tracked.objects.size());
     expect_objects_match_mask(tracked);
     if (i == 2) EXPECT_TRUE(tracked.label_mask.equal(two_objects()));
   }
-  EXPECT_EQ(num_objects, (std::vector<size_t>{0, 0, 2, 2, 3, 3}));
-  EXPECT_EQ(stage.pending_frames(), (std::vector<int64_t>{50}));
+  EXPECT_EQ(num_objects, (std::vector<size_t>{0, 0, 2, 2, 3, 2, 2}));
+  ASSERT_EQ(stage.pending().size(), 1U);
+  EXPECT_EQ(stage.pending()[0].at.frame_index, 50);
 }
 
-TEST_F(HqTrackTest, StageLaysMasksOfOneFrameOverEachOther) {
+TEST_F(HqTrackTest, StageRefusesWrongFirstPrompts) {
+  HqTrack hqtrack(config(), "cpu");
+  TrackStage stage(hqtrack, at_frame(0, PromptEdit::Action::kCorrect, two_objects()));
+  EXPECT_THROW(stage(make_test_frame(0)), MediaError);
+}
+
+TEST_F(HqTrackTest, LaterMasksLieOverEarlierOnes) {
   HqTrack hqtrack(config(), "cpu");
   at::Tensor expected = two_objects();
-  expected.slice(0, 0, 20).slice(1, 45, 75).fill_(9);
-  TrackStage stage(hqtrack, {{0, two_objects()}, {0, one_object(9)}});
-  EXPECT_TRUE(stage(make_test_frame(0)).label_mask.equal(expected));
-  EXPECT_THROW(TrackStage(hqtrack, {{0, two_objects()}, {0, at::zeros({4, 4}, at::kByte)}}), MediaError);
+  expected.slice(0, 0, 20).slice(1, 30, 60).fill_(9);
+  at::Tensor over = at::zeros({kHeight, kWidth}, at::kByte);
+  over.slice(0, 0, 20).slice(1, 30, 60).fill_(9);
+  std::vector<ObjectPrompt> prompts = mask_prompts(two_objects());
+  prompts.push_back(mask_prompts(over)[0]);
+  EXPECT_TRUE(hqtrack.initialize(make_test_frame(0), prompts).label_mask.equal(expected));
 }
 
 }  // namespace

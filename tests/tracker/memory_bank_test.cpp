@@ -45,6 +45,18 @@ TEST(MemoryBank, WithOneFrameKeepsTheNewestReference) {
   EXPECT_EQ(frames_in(bank), std::multiset<double>{3});
 }
 
+TEST(MemoryBank, AFrameCanGiveItsPlaceToAnother) {
+  for (const int64_t capacity : {2, 4}) {
+    MemoryBank plain(capacity), replacing(capacity);
+    for (int i = 0; i < 9; ++i) {
+      plain.push(frame_of(i), false);
+      replacing.push(frame_of(100 + i), false);
+      replacing.push(frame_of(i), true, /*replaces_last=*/true);
+      EXPECT_EQ(frames_in(replacing), frames_in(plain)) << capacity << ", frame " << i;
+    }
+  }
+}
+
 TEST(MemoryBank, NeverGrowsAfterTheFirstFrame) {
   MemoryBank bank(4);
   bank.push(frame_of(0), true);

@@ -75,11 +75,9 @@ TEST(Tracker, AddsObjectsBeyondOneEngine) {
   tracker.start(moving_discs(0), disc_labels(1, 2));
   at::Tensor added = at::zeros({60, 80}, at::kByte);
   for (int64_t i = 0; i < 4; ++i) added.narrow(0, 5, 8).narrow(1, 10 * i, 8).fill_(10 + i);
-  const TrackerResult at_event = tracker.track(moving_discs(1), added);
-  EXPECT_TRUE(at::equal(at_event.label_mask.masked_select(added > 0), added.masked_select(added > 0)));
+  const at::Tensor tracked = tracker.track(moving_discs(1)).label_mask;
+  tracker.correct(moving_discs(1), at::where(added > 0, added, tracked));
   EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 2, 10, 11, 12, 13}));
-  EXPECT_EQ(at_event.scores.size(), 6u);
-  EXPECT_EQ(at_event.scores.back().score, 1.0);
   EXPECT_EQ(tracker.track(moving_discs(2)).scores.size(), 6u);
 }
 
@@ -89,6 +87,89 @@ TEST(Tracker, RunsWithoutAnyObject) {
   const TrackerResult result = tracker.track(moving_discs(1));
   EXPECT_EQ(result.label_mask.max().item<int64_t>(), 0);
   EXPECT_TRUE(result.scores.empty());
+}
+
+TEST(Tracker, ACorrectionReplacesWhatTheFrameLeftInMemory) {
+  TrackerConfig config = tiny_config();
+  config.memory.interval_frames = 2;  // frame 2 is written before it is corrected
+  Tracker corrected(tiny_network(config), config), repeated(tiny_network(config), config);
+  for (Tracker* tracker : {&corrected, &repeated}) {
+    tracker->start(moving_discs(0), disc_labels(1, 2));
+    for (int t = 1; t <= 2; ++t) tracker->track(moving_discs(t));
+  }
+  repeated.correct(moving_discs(2), disc_labels(2, 1));  // wrong, and taken back
+  for (Tracker* tracker : {&corrected, &repeated}) tracker->correct(moving_discs(2), disc_labels(1, 2));
+  for (int t = 3; t < 8; ++t) {
+    EXPECT_TRUE(
+        at::equal(corrected.track(moving_discs(t)).label_mask, repeated.track(moving_discs(t)).label_mask))
+        << "frame " << t;
+  }
+}
+
+TEST(Tracker, RemovedObjectsLeaveTheMask) {
+  Tracker tracker(tiny_network(), tiny_config());
+  tracker.start(moving_discs(0), disc_labels(5, 9));
+  tracker.remove(5);
+  tracker.remove(77);  // unknown
+  EXPECT_EQ(tracker.object_ids(), std::vector<int64_t>{9});
+  const TrackerResult result = tracker.track(moving_discs(1));
+  ASSERT_EQ(result.scores.size(), 1u);
+  EXPECT_EQ(result.scores[0].id, 9);
+  EXPECT_FALSE((result.label_mask == 5).any().item<bool>());
+  tracker.remove(9);
+  EXPECT_FALSE(tracker.track(moving_discs(2)).label_mask.any().item<bool>());
+}
+
+TEST(Tracker, AfterTheLastObjectWasRemovedTheNextOneBeginsAnew) {
+  Tracker tracker(tiny_network(), tiny_config()), fresh(tiny_network(), tiny_config());
+  tracker.start(moving_discs(0), disc_labels(5, 9));
+  tracker.track(moving_discs(1));
+  tracker.remove(5);
+  tracker.remove(9);
+  tracker.track(moving_discs(2));
+  tracker.correct(moving_discs(2), disc_labels(1, 2));
+  fresh.start(moving_discs(2), disc_labels(1, 2));
+  for (int t = 3; t < 6; ++t) {
+    EXPECT_TRUE(
+        at::equal(tracker.track(moving_discs(t)).label_mask, fresh.track(moving_discs(t)).label_mask));
+  }
+}
+
+TEST(Tracker, ComingAndGoingObjectsNeedNoFurtherEngines) {
+  Tracker tracker(tiny_network(), tiny_config());  // 3 objects an engine
+  tracker.start(moving_discs(0), disc_labels(1, 2));
+  for (int64_t t = 1; t < 12; ++t) {
+    const at::Tensor tracked = tracker.track(moving_discs(t)).label_mask;
+    const int64_t newest = t + 2;
+    tracker.remove(newest - 2);
+    at::Tensor labels = tracked.masked_fill(tracked.eq(newest - 2), 0);
+    labels.narrow(0, 5, 8).narrow(1, 5, 8).fill_(newest);
+    tracker.correct(moving_discs(t), labels);
+    EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{newest - 1, newest}));
+    EXPECT_EQ(tracker.num_engines(), 1) << "after " << t;
+  }
+}
+
+TEST(Tracker, GoesOnFromASavedState) {
+  for (const bool has_removed : {false, true}) {
+    Tracker first(tiny_network(), tiny_config()), second(tiny_network(), tiny_config());
+    first.start(moving_discs(0), disc_labels(40, 200));
+    for (int t = 1; t < 7; ++t) first.track(moving_discs(t));
+    if (has_removed) first.remove(40);
+    const std::string file = ::testing::TempDir() + "hqtrack_tracker_state.safetensors";
+    StateWriter writer;
+    first.save(writer);
+    writer.write(file);
+    second.restore(StateReader(file));
+    EXPECT_EQ(second.object_ids(), first.object_ids());
+    for (int t = 7; t < 14; ++t) {
+      const TrackerResult expected = first.track(moving_discs(t)), found = second.track(moving_discs(t));
+      EXPECT_TRUE(at::equal(found.label_mask, expected.label_mask)) << "frame " << t;
+      ASSERT_EQ(found.scores.size(), expected.scores.size());
+      EXPECT_EQ(found.scores[0].score, expected.scores[0].score);
+    }
+    std::remove(file.c_str());
+  }
 }
 
 TEST(Tracker, SaysWhatIsWrong) {

@@ -21,7 +21,7 @@ int main() {
   hqtrack::HqTrack tracker(hqtrack::load_config(CONFIG_FILE), "cpu");
   at::Tensor label_mask = at::zeros({120, 160}, at::kByte);
   label_mask.slice(0, 30, 80).slice(1, 40, 90).fill_(7);
-  tracker.start(draw_frame(0), label_mask);
+  tracker.initialize(draw_frame(0), hqtrack::mask_prompts(label_mask));
   const hqtrack::TrackedFrame result = tracker.track(draw_frame(1));
   for (const hqtrack::TrackedObject& object : result.objects) {
     std::printf("object %d: %s\n", static_cast<int>(object.id), hqtrack::to_string(object.state));

@@ -1,0 +1,195 @@
+#include "io/prompt_file.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+
+namespace hqtrack {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr double kLongest_s = 1e9;
+
+/// Every JSON text is YAML, and YAML's reader knows the lines.
+class PromptFileReader {
+ public:
+  explicit PromptFileReader(const fs::path& file) : file_(file) {}
+
+  std::vector<PromptEntry> read() {
+    const YAML::Node root = parse();
+    if (!root.IsMap()) fail(root, "", "an object with the list 'prompts'");
+    check_keys(root, "", {"$schema", "prompts"});
+    const YAML::Node list = root["prompts"];
+    if (!list || !list.IsSequence() || list.size() == 0) {
+      fail(list ? list : root, "prompts", "a list of at least one prompt");
+    }
+    std::vector<PromptEntry> entries;
+    for (size_t i = 0; i < list.size(); ++i) {
+      entries.push_back(read_entry(list[i], "prompts[" + std::to_string(i) + "]"));
+    }
+    return entries;
+  }
+
+ private:
+  YAML::Node parse() const {
+    std::ifstream stream(file_, std::ios::binary);
+    std::ostringstream text;
+    if (!fs::is_regular_file(file_) || !(text << stream.rdbuf())) {
+      throw MediaError(file_.string() + ": expected a JSON file of prompts, found none that can be read");
+    }
+    try {
+      const std::vector<YAML::Node> documents = YAML::LoadAll(text.str());
+      if (documents.size() == 1) return documents.front();
+    } catch (const YAML::Exception& e) {
+      throw MediaError(file_.string() + ":" + std::to_string(std::max(0, e.mark.line) + 1) +
+                       ": expected JSON, found an error in column " +
+                       std::to_string(std::max(0, e.mark.column) + 1) + " (" + e.msg + ")");
+    }
+    throw MediaError(file_.string() + ": expected one JSON object, found none or several");
+  }
+
+  [[noreturn]] void fail(const YAML::Node& node, const std::string& key, const std::string& expected) const {
+    std::string found = node.IsScalar()     ? "'" + node.Scalar() + "'"
+                        : node.IsSequence() ? "a list of " + std::to_string(node.size())
+                        : node.IsMap()      ? "an object"
+                                            : "nothing";
+    throw MediaError(place(node) + ": " + (key.empty() ? "" : key + ": ") + "expected " + expected +
+                     ", found " + found);
+  }
+
+  std::string place(const YAML::Node& node) const {
+    return file_.string() + ":" + std::to_string(std::max(0, node.Mark().line) + 1);
+  }
+
+  void check_keys(const YAML::Node& map, const std::string& key,
+                  const std::vector<std::string>& known) const {
+    std::set<std::string> seen;
+    for (const auto& pair : map) {
+      const std::string name = pair.first.IsScalar() ? pair.first.Scalar() : "";
+      const std::string full = key.empty() ? name : key + "." + name;
+      if (std::ranges::find(known, name) == known.end()) {
+        std::string all;
+        for (const std::string& each : known) all += (all.empty() ? "" : ", ") + each;
+        throw MediaError(place(pair.first) + ": " + full + ": expected one of " + all + ", found this key");
+      }
+      if (!seen.insert(name).second) {
+        throw MediaError(place(pair.first) + ": " + full + ": expected once, found twice");
+      }
+    }
+  }
+
+  // A number as JSON has it: no quotes around it.
+  std::optional<double> number(const YAML::Node& node) const {
+    if (!node.IsScalar() || node.Tag() == "!") return std::nullopt;
+    const std::string& text = node.Scalar();
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
+      return std::nullopt;
+    return value;
+  }
+
+  int64_t integer(const YAML::Node& node, const std::string& key, int64_t low, int64_t high) const {
+    const std::optional<double> value = number(node);
+    if (!value || *value != std::floor(*value) || *value < static_cast<double>(low) ||
+        *value > static_cast<double>(high)) {
+      fail(node, key, "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    return static_cast<int64_t>(*value);
+  }
+
+  std::string text(const YAML::Node& node, const std::string& key) const {
+    if (!node.IsScalar() || node.Tag() != "!" || node.Scalar().empty()) fail(node, key, "a text in quotes");
+    return node.Scalar();
+  }
+
+  std::vector<double> numbers(const YAML::Node& node, const std::string& key, size_t least, size_t most,
+                              const std::string& expected) const {
+    std::vector<double> values;
+    if (!node.IsSequence() || node.size() < least || node.size() > most) fail(node, key, expected);
+    for (const YAML::Node& item : node) {
+      const std::optional<double> value = number(item);
+      if (!value) fail(item, key, expected);
+      values.push_back(*value);
+    }
+    return values;
+  }
+
+  PromptEntry read_entry(const YAML::Node& node, const std::string& key) const {
+    if (!node.IsMap()) fail(node, key, "an object");
+    check_keys(node, key, {"action", "frame", "time", "id", "name", "box", "points", "mask"});
+    PromptEntry entry{.action = PromptEdit::Action::kAdd,
+                      .at = {},
+                      .id = std::nullopt,
+                      .name = {},
+                      .box = std::nullopt,
+                      .points = {},
+                      .mask = {},
+                      .source = place(node) + ": " + key};
+    if (const YAML::Node action = node["action"]) entry.action = read_action(action, key + ".action");
+    if (node["frame"] && node["time"]) fail(node, key, "frame or time");
+    if (const YAML::Node frame = node["frame"]) {
+      entry.at.frame_index = integer(frame, key + ".frame", 0, std::numeric_limits<int32_t>::max());
+    }
+    if (const YAML::Node time = node["time"]) {
+      const std::optional<double> seconds = number(time);
+      if (!seconds || *seconds < 0 || *seconds > kLongest_s) fail(time, key + ".time", "seconds from 0 on");
+      entry.at.time_us = std::llround(*seconds * 1e6);
+    }
+    if (const YAML::Node id = node["id"]) entry.id = integer(id, key + ".id", 1, 255);
+    if (const YAML::Node name = node["name"]) entry.name = text(name, key + ".name");
+    if (const YAML::Node box = node["box"]) {
+      const std::vector<double> v = numbers(box, key + ".box", 4, 4, "[x0, y0, x1, y1]");
+      entry.box = {v[0], v[1], v[2], v[3]};
+    }
+    if (const YAML::Node points = node["points"]) read_points(points, key + ".points", entry);
+    if (const YAML::Node mask = node["mask"]) entry.mask = file_.parent_path() / text(mask, key + ".mask");
+    check_entry(node, key, entry);
+    return entry;
+  }
+
+  PromptEdit::Action read_action(const YAML::Node& node, const std::string& key) const {
+    for (const auto action :
+         {PromptEdit::Action::kAdd, PromptEdit::Action::kCorrect, PromptEdit::Action::kRemove}) {
+      if (node.IsScalar() && node.Scalar() == to_string(action)) return action;
+    }
+    fail(node, key, "add, correct or remove");
+  }
+
+  void read_points(const YAML::Node& list, const std::string& key, PromptEntry& entry) const {
+    if (!list.IsSequence() || list.size() == 0) fail(list, key, "a list of points");
+    for (const YAML::Node& point : list) {
+      const std::string expected = "[x, y], or [x, y, 0] for a place beside the object";
+      const std::vector<double> v = numbers(point, key, 2, 3, expected);
+      if (v.size() == 3 && v[2] != 0 && v[2] != 1) fail(point[2], key, expected);
+      entry.points.push_back({v[0], v[1], v.size() < 3 || v[2] == 1});
+    }
+  }
+
+  void check_entry(const YAML::Node& node, const std::string& key, const PromptEntry& entry) const {
+    const bool says_where = entry.box || !entry.points.empty() || !entry.mask.empty();
+    if (entry.action == PromptEdit::Action::kRemove) {
+      if (!entry.id || says_where || !entry.name.empty())
+        fail(node, key, "only an id and a time to remove an object");
+      return;
+    }
+    if (!says_where) fail(node, key, "a box, points or a mask");
+    if (entry.action == PromptEdit::Action::kCorrect && !entry.id)
+      fail(node, key, "the id of the object to correct");
+  }
+
+  fs::path file_;
+};
+
+}  // namespace
+
+std::vector<PromptEntry> read_prompt_file(const fs::path& file) { return PromptFileReader(file).read(); }
+
+}  // namespace hqtrack

@@ -1,0 +1,108 @@
+#include "pipeline/prompt_masks.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "core/error.h"
+#include "core/label_mask.h"
+
+namespace hqtrack {
+namespace {
+
+using Action = PromptEdit::Action;
+
+[[noreturn]] void fail(int64_t id, const std::string& message) {
+  throw MediaError("object " + std::to_string(id) + ": " + message);
+}
+
+void check(std::span<const PromptEdit> edits, const std::vector<int64_t>& known, int64_t height,
+           int64_t width) {
+  std::array<int, 256> count{};
+  for (const auto& [action, prompt] : edits) {
+    const int64_t id = prompt.id;
+    const bool is_known = std::ranges::binary_search(known, id);
+    if (action == Action::kAdd && is_known)
+      fail(id, "add: expected a new id, found one that is tracked already");
+    if (action != Action::kAdd && !is_known) {
+      fail(id,
+           std::string(to_string(action)) + ": expected an object that is tracked, found none with this id");
+    }
+    if (action != Action::kRemove) {
+      const std::string fault = fault_of(prompt, height, width, action == Action::kCorrect);
+      if (!fault.empty()) fail(id, fault);
+    }
+    if (++count[id] > 1) fail(id, "expected one prompt in a frame, found several");
+  }
+}
+
+/// Whether points that correct an object mean the mask it has: all of those on the object lie within a tenth
+/// of its box's longer edge around the box.
+bool means_mask(const ObjectPrompt& prompt, const Region& region) {
+  if (region.area_px == 0 || prompt.box || prompt.mask.defined()) return false;
+  const Box& box = region.box;
+  const double margin = 0.1 * static_cast<double>(std::max(box.x1 - box.x0, box.y1 - box.y0));
+  return std::ranges::all_of(prompt.points, [&](const PromptPoint& point) {
+    return !point.is_object || (point.x >= static_cast<double>(box.x0) - margin &&
+                                point.x < static_cast<double>(box.x1) + margin &&
+                                point.y >= static_cast<double>(box.y0) - margin &&
+                                point.y < static_cast<double>(box.y1) + margin);
+  });
+}
+
+std::vector<ObjectPrompt> prompts_to_make(std::span<const PromptEdit> edits, const at::Tensor& label_mask) {
+  const std::array<Region, 256> regions = label_regions(label_mask);
+  std::vector<ObjectPrompt> prompts;
+  for (const auto& [action, prompt] : edits) {
+    if (action == Action::kRemove || !prompt.needs_refiner()) continue;
+    ObjectPrompt& asked = prompts.emplace_back(prompt);
+    if (action == Action::kCorrect && means_mask(prompt, regions[prompt.id])) {
+      asked.mask = label_mask.eq(prompt.id);
+    }
+    if (!fault_of(asked, label_mask.size(0), label_mask.size(1)).empty()) {
+      fail(prompt.id,
+           "point: expected one on the object, which has no mask here, found only points beside it");
+    }
+  }
+  return prompts;
+}
+
+}  // namespace
+
+PromptMasks place_prompts(std::span<const PromptEdit> edits, const std::vector<int64_t>& known,
+                          const at::Tensor& label_mask, const Segment& segment) {
+  check(edits, known, label_mask.size(0), label_mask.size(1));
+  PromptMasks result{.label_mask = label_mask.clone()};
+  at::Tensor& labels = result.label_mask;
+  const std::vector<ObjectPrompt> to_make = prompts_to_make(edits, label_mask);
+  for (const auto& [action, prompt] : edits) {
+    if (action != Action::kAdd) labels.masked_fill_(labels.eq(prompt.id), 0);
+  }
+  if (!to_make.empty()) {
+    at::Tensor surest = at::full(labels.sizes(), 0.0, at::kFloat);  // logits; above 0 = object
+    for (const MaskProposal& made : segment(to_make)) {
+      const at::Tensor is_surer = made.logits.gt(surest), is_object = made.logits.gt(0);
+      if (is_object.any().item<bool>()) {
+        result.scores[made.id] = made.logits.masked_select(is_object).sigmoid().mean().item<double>();
+      }
+      labels.masked_fill_(is_surer, made.id);
+      surest = at::where(is_surer, made.logits, surest);
+    }
+  }
+  for (const auto& [action, prompt] : edits) {
+    if (action == Action::kRemove || prompt.needs_refiner()) continue;
+    labels.masked_fill_(prompt.mask, prompt.id);
+    result.scores[prompt.id] = 1.0;
+  }
+  const std::array<Region, 256> regions = label_regions(labels);
+  for (const auto& [action, prompt] : edits) {
+    if (action == Action::kRemove || regions[prompt.id].area_px > 0) continue;
+    fail(prompt.id, "expected an object where the prompt points, found none");
+  }
+  return result;
+}
+
+}  // namespace hqtrack
