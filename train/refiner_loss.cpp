@@ -12,11 +12,14 @@
 namespace hqtrack {
 namespace {
 
+/// The largest value at most so many cells away, along one axis after the other.
 at::Tensor grown(const at::Tensor& map, int64_t cells) {
-  return at::max_pool2d(map, 2 * cells + 1, 1, cells);
+  const int64_t size = 2 * cells + 1;
+  return at::max_pool2d(at::max_pool2d(map, {1, size}, 1, {0, cells}), {size, 1}, 1, {cells, 0});
 }
 
-/// [B, 1, h, w]
+}  // namespace
+
 at::Tensor cell_weights(const at::Tensor& targets) {
   constexpr double kEverywhere = 0.15, kNear = 1, kEdge = 3;
   constexpr int64_t kNearCells = 8;
@@ -25,10 +28,8 @@ at::Tensor cell_weights(const at::Tensor& targets) {
   return kEverywhere + kNear * near + kEdge * edge;
 }
 
-}  // namespace
-
-at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets) {
-  const at::Tensor weights = cell_weights(targets).flatten(1);
+at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& cell_weights) {
+  const at::Tensor weights = cell_weights.flatten(1);
   const at::Tensor entropy =
       at::binary_cross_entropy_with_logits(logits, targets, {}, {}, at::Reduction::None).flatten(1);
   const at::Tensor p = at::sigmoid(logits).flatten(1), t = targets.flatten(1);
@@ -45,12 +46,15 @@ at::Tensor mask_ious(const at::Tensor& logits, const at::Tensor& targets) {
 RefinerLoss refiner_loss(const RawMasks& masks, const at::Tensor& targets, const MaskWeights& weights) {
   const auto sam = [&](int64_t i) { return masks.sam.narrow(1, i, 1); };
   const auto given_out = [&](int64_t i) { return masks.hq.defined() ? sam(i) + masks.hq : sam(i); };
-  at::Tensor loss = weights.sum * mask_loss(given_out(0), targets);
-  if (weights.single > 0) loss = loss + weights.single * mask_loss(sam(0), targets);
-  if (masks.hq.defined()) loss = loss + weights.hq * mask_loss(masks.hq, targets);
+  const at::Tensor cells = cell_weights(targets);
+  const auto loss_of = [&](const at::Tensor& logits) { return mask_loss(logits, targets, cells); };
+  at::Tensor loss = at::zeros({targets.size(0)}, targets.options());
+  if (weights.sum > 0) loss = loss + weights.sum * loss_of(given_out(0));
+  if (weights.single > 0) loss = loss + weights.single * loss_of(sam(0));
+  if (masks.hq.defined()) loss = loss + weights.hq * loss_of(masks.hq);
   if (weights.best > 0 || weights.mean > 0) {
     std::vector<at::Tensor> each;
-    for (int64_t i = 1; i < masks.sam.size(1); ++i) each.push_back(mask_loss(sam(i), targets));
+    for (int64_t i = 1; i < masks.sam.size(1); ++i) each.push_back(loss_of(sam(i)));
     const at::Tensor all = at::stack(each, 1);  // [B, 3]
     loss = loss + weights.best * all.amin(1) + weights.mean * all.mean(1);
   }

@@ -16,10 +16,13 @@ struct MaskWeights {
   double predicted_iou = 2;  // squared error of the network's own estimate
 };
 
-/// Twice a weighted cross entropy plus dice 1 - (2 sum p t + 1) / (sum p + sum t + 1). A cell weighs 0.15,
-/// near the object 1 more, on its edge 3 more. logits, targets float [B, 1, h, w] at stride 4, targets the
-/// part of each cell inside -> [B].
-at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets);
+/// How much each cell counts: 0.15, near the object 1 more, on its edge 3 more. targets float [B, 1, h, w] at
+/// stride 4, the part of each cell inside -> the same shape.
+at::Tensor cell_weights(const at::Tensor& targets);
+
+/// Twice a cross entropy with these weights plus dice 1 - (2 sum p t + 1) / (sum p + sum t + 1). All float
+/// [B, 1, h, w] -> [B].
+at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& cell_weights);
 
 /// IoU of logits > 0 with targets > 0.5, each [B, 1, h, w] -> [B].
 at::Tensor mask_ious(const at::Tensor& logits, const at::Tensor& targets);

@@ -63,16 +63,16 @@ RawMasks some_masks(int64_t count) {
 
 TEST(RefinerLoss, OfAMaskIsTheFormula) {
   const at::Tensor targets = some_targets(3), logits = 2 * at::randn({3, 1, 20, 24});
-  const at::Tensor loss = mask_loss(logits, targets);
+  const at::Tensor loss = mask_loss(logits, targets, cell_weights(targets));
   for (int64_t b = 0; b < 3; ++b)
     EXPECT_NEAR(loss[b].item<double>(), slow_mask_loss(logits[b][0], targets[b][0]), 1e-5);
 }
 
 TEST(RefinerLoss, IsLeastForTheTruth) {
   const at::Tensor targets = some_targets(2);
-  const at::Tensor right = (targets - 0.5) * 20, wrong = -right;
-  EXPECT_LT(mask_loss(right, targets).max().item<double>(), 0.3);
-  EXPECT_GT(mask_loss(wrong, targets).min().item<double>(), 3);
+  const at::Tensor right = (targets - 0.5) * 20, wrong = -right, weights = cell_weights(targets);
+  EXPECT_LT(mask_loss(right, targets, weights).max().item<double>(), 0.5);
+  EXPECT_GT(mask_loss(wrong, targets, weights).min().item<double>(), 3);
   EXPECT_TENSORS_CLOSE(mask_ious(right, targets), at::ones({2}), 1e-6, 1e-6);
   EXPECT_TENSORS_CLOSE(mask_ious(wrong, targets), at::zeros({2}), 1e-6, 1e-6);
 }
@@ -88,7 +88,8 @@ TEST(RefinerLoss, AddsUpAllMasks) {
   for (int64_t b = 0; b < count; ++b) {
     const at::Tensor target = targets.narrow(0, b, 1), hq = masks.hq.narrow(0, b, 1);
     const auto sam = [&](int64_t i) { return masks.sam.narrow(0, b, 1).narrow(1, i, 1); };
-    const auto of = [&](const at::Tensor& logits) { return mask_loss(logits, target).item<double>(); };
+    const at::Tensor cells = cell_weights(target);
+    const auto of = [&](const at::Tensor& logits) { return mask_loss(logits, target, cells).item<double>(); };
     const double each[] = {of(sam(1)), of(sam(2)), of(sam(3))};
     expected += 1.5 * of(sam(0) + hq) + 0.7 * of(hq) + 0.3 * of(sam(0)) +
                 0.2 * *std::min_element(each, each + 3) + 0.1 * (each[0] + each[1] + each[2]) / 3;
@@ -110,7 +111,7 @@ TEST(RefinerLoss, WithoutHqBranchIsOfTheSamMasks) {
   masks.hq = at::Tensor();
   const MaskWeights weights{.sum = 1, .hq = 9, .single = 0, .best = 0, .mean = 0, .predicted_iou = 0};
   EXPECT_NEAR(refiner_loss(masks, targets, weights).total.item<double>(),
-              mask_loss(masks.sam.narrow(1, 0, 1), targets).item<double>(), 1e-6);
+              mask_loss(masks.sam.narrow(1, 0, 1), targets, cell_weights(targets)).item<double>(), 1e-6);
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ TEST(RefinerTrainer, LearnsTheTinyStills) {
   config.train.learning_rate = 3e-3;
   const Trained trained = train(config, run_in(folder.path() / "run"));
   ASSERT_EQ(trained.records.size(), 3u);
-  EXPECT_LT(trained.records.back().loss, 0.8 * trained.records.front().loss);
+  EXPECT_LT(trained.records.back().loss, 0.9 * trained.records.front().loss);
 }
 
 TEST(RefinerTrainer, MeasuresInitialAndExportedWeightsByKindOfPrompt) {
