@@ -70,7 +70,7 @@ double iou_of(const cv::Mat& a, const cv::Mat& b) {
 
 cv::Mat wrong_mask(const cv::Mat& labels, int object, Random& random) {
   static const std::vector<double> kStrides = {4, 6, 8, 12, 16, 24};
-  const cv::Mat truth = labels == object;
+  cv::Mat truth = labels == object;
   const cv::Rect window = neighbourhood(cv::boundingRect(truth), labels.size());
   const double size_px = std::sqrt(static_cast<double>(cv::countNonZero(truth)));
   for (int draw = 0; draw < kMostDraws; ++draw) {
