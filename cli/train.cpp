@@ -2,17 +2,20 @@
 
 #include <ATen/Parallel.h>
 
-#include <boost/program_options/value_semantic.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "cli/arguments.h"
 #include "cli/interruption.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/train_arguments.h"
 #include "core/config.h"
 #include "core/device.h"
 #include "core/error.h"
@@ -20,97 +23,32 @@
 #include "eval/davis_evaluation.h"
 #include "io/mask_reader.h"
 #include "pipeline/hqtrack.h"
+#include "train/pair_stills.h"
 #include "train/pictures.h"
 #include "train/preview.h"
+#include "train/refiner_trainer.h"
+#include "train/refiner_validation.h"
 #include "train/sequence_clips.h"
 #include "train/synthetic_clips.h"
+#include "train/synthetic_stills.h"
 #include "train/vmos_trainer.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
-namespace po = boost::program_options;
 namespace {
 
 constexpr int64_t kPreviewRows = 12;
+constexpr uint64_t kValidationSeed = 0x56414c;  // no training run has it
 
-constexpr const char* kHelp = R"(Usage: hqtrack train vmos --pictures DIR --out DIR [options]
-Trains the tracker on short clips drawn from still pictures, and on sequences
-with masks where some are given. Ctrl-C stops it; --resume goes on. For example:
-  scripts/fetch_training_pictures.sh pictures
-  hqtrack train vmos --pictures pictures --out out/train \
-    --init models/nano.safetensors --set train.max_minutes=60
-
-  --pictures DIR        photographs and cut-outs, in any folders below
-  --sequences DIR       sequences in the layout of DAVIS or YouTube-VOS
-  --out DIR             gets checkpoint, weights.safetensors, log.csv, log.svg
-  --init WEIGHTS        start from these (default: random)
-  --resume              go on from the checkpoint in --out
-  --config FILE         settings, section `train` (configs/nano.yaml)
-  --set KEY=VALUE       one setting of the configuration; repeatable
-  --validate-root DIR   measure J&F on a DAVIS set at every checkpoint
-  --validate-list FILE  its sequences, one a line (default: all)
-  --preview PNG         only write a sheet of training clips
-  --device NAME         auto (default), cpu, cuda:N
-  --threads N           CPU threads of the network (default: one a core)
-)";
-
-/// What `hqtrack train` was asked for. Empty paths: not given.
-struct TrainArguments {
-  fs::path pictures, sequences, out, initial_weights, config_file, preview;
-  fs::path validation_root, validation_list;
-  std::vector<std::string> overrides;
-  std::string device = "auto";
-  std::optional<int64_t> num_threads;
-  bool resume = false;
-};
-
-po::options_description train_options() {
-  const auto text = [] { return po::value<std::string>(); };
-  po::options_description options;
-  options.add_options()("pictures", text())("sequences", text())("out", text())("init", text())(
-      "resume", po::bool_switch())("config", text())(
-      "set", po::value<std::vector<std::string>>()->composing())("validate-root", text())(
-      "validate-list", text())("preview", text())("device", text())("threads", text());
-  return options;
-}
-
-std::optional<TrainArguments> parse_train_arguments(std::span<const std::string> args) {
-  const auto line = parse_command_line(args, kHelp, train_options(), {"vmos"}, 1);
-  if (!line) return std::nullopt;
-  if (line->positional[0] != "vmos") {
-    throw UsageError("'" + line->positional[0] + "': expected what to train, vmos");
-  }
-  TrainArguments arguments{.pictures = line->text("pictures"),
-                           .sequences = line->text("sequences"),
-                           .out = line->text("out"),
-                           .initial_weights = line->text("init"),
-                           .config_file = line->text("config"),
-                           .preview = line->text("preview"),
-                           .validation_root = line->text("validate-root"),
-                           .validation_list = line->text("validate-list"),
-                           .overrides = line->texts("set"),
-                           .device = line->text("device", "auto"),
-                           .num_threads = std::nullopt,
-                           .resume = line->options["resume"].as<bool>()};
-  if (line->has("threads"))
-    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
-  if (arguments.pictures.empty() && arguments.sequences.empty()) {
-    throw UsageError("expected --pictures or --sequences, found neither");
-  }
-  if (arguments.out.empty() && arguments.preview.empty()) {
-    throw UsageError("--out: expected a folder for the results, found none");
-  }
-  if (!arguments.validation_list.empty() && arguments.validation_root.empty()) {
-    throw UsageError("--validate-list: has no meaning without --validate-root");
-  }
-  return arguments;
-}
-
-std::unique_ptr<ClipSource> make_synthetic(const fs::path& folder, const TrainConfig& config) {
+Pictures read_pictures(const fs::path& folder) {
   std::fprintf(stderr, "reading the pictures below %s\n", folder.c_str());
   Pictures pictures = load_pictures(folder);
   std::fprintf(stderr, "%zu stamps, %zu drawings, %zu photographs\n", pictures.stamps.size(),
                pictures.drawings.size(), pictures.photographs.size());
+  return pictures;
+}
+
+std::unique_ptr<ClipSource> make_synthetic_clips(const fs::path& folder, const TrainConfig& config) {
   const SyntheticClipOptions options{.seed = static_cast<uint64_t>(config.seed),
                                      .size_px = config.crop_px,
                                      .num_frames = config.clip_frames,
@@ -118,7 +56,7 @@ std::unique_ptr<ClipSource> make_synthetic(const fs::path& folder, const TrainCo
                                      .max_distractors = config.max_distractors,
                                      .max_gap_frames = config.max_gap_frames,
                                      .motion_strength = config.motion_strength};
-  return std::make_unique<SyntheticClips>(std::move(pictures), options);
+  return std::make_unique<SyntheticClips>(read_pictures(folder), options);
 }
 
 std::unique_ptr<ClipSource> make_sequences(const fs::path& root, const TrainConfig& config) {
@@ -133,10 +71,10 @@ std::unique_ptr<ClipSource> make_sequences(const fs::path& root, const TrainConf
 }
 
 std::unique_ptr<ClipSource> make_clips(const TrainArguments& arguments, const TrainConfig& config) {
-  if (arguments.sequences.empty()) return make_synthetic(arguments.pictures, config);
+  if (arguments.sequences.empty()) return make_synthetic_clips(arguments.pictures, config);
   auto sequences = make_sequences(arguments.sequences, config);
   if (arguments.pictures.empty()) return sequences;
-  return std::make_unique<MixedClips>(make_synthetic(arguments.pictures, config), std::move(sequences),
+  return std::make_unique<MixedClips>(make_synthetic_clips(arguments.pictures, config), std::move(sequences),
                                       config.sequence_share, static_cast<uint64_t>(config.seed));
 }
 
@@ -153,35 +91,134 @@ class TrainedTracker : public SequenceTracker {
   HqTrack hqtrack_;
 };
 
-/// J&F of exported weights on the validation sequences; empty when none are given.
-std::function<ValidationScores(const fs::path&)> make_validation(const TrainArguments& arguments,
-                                                                 const Config& config) {
-  if (arguments.validation_root.empty()) return {};
-  auto sequences = read_davis_dataset(arguments.validation_root, arguments.validation_list);
-  return [sequences = std::move(sequences), config, device = arguments.device](const fs::path& weights) {
+/// J, F and J&F of exported weights on the validation sequences, where some are given.
+void validate_on_sequences(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
+  if (arguments.validation_root.empty()) return;
+  run.score_names = {"j_mean", "f_mean", "j_and_f"};
+  run.validate = [sequences = read_davis_dataset(arguments.validation_root, arguments.validation_list),
+                  config, device = arguments.device](const fs::path& weights) {
     Config with_weights = config;
     with_weights.tracker.weights = fs::absolute(weights);
     TrainedTracker tracker(with_weights, device);
     const DavisMeans means = evaluate_tracker(sequences, tracker).means();
-    return ValidationScores{means.j, means.f, means.j_and_f()};
+    return std::vector<double>{means.j, means.f, means.j_and_f()};
   };
 }
 
+/// Stills of the sources that are given, and the same sources for validation.
+struct StillSources {
+  std::unique_ptr<StillSource> training, synthetic_validation, pair_validation;
+  int64_t num_validation_pairs = 0;
+};
+
+std::unique_ptr<PairStills> make_pairs(const fs::path& root, const PairStillOptions& options) {
+  auto pairs = std::make_unique<PairStills>(find_pairs(root), options);
+  std::fprintf(stderr, "%zu pictures with masks below %s\n", pairs->num_pairs(), root.c_str());
+  return pairs;
+}
+
+StillSources make_stills(const TrainArguments& arguments, const Config& config) {
+  const auto seed = static_cast<uint64_t>(config.train.seed);
+  const RefinerTrainConfig& train = config.train.refiner;
+  StillSources sources;
+  if (!arguments.pictures.empty()) {
+    const Pictures pictures = read_pictures(arguments.pictures);
+    SyntheticStillOptions options{.seed = seed,
+                                  .size_px = config.refiner.image_size,
+                                  .max_objects = train.max_objects,
+                                  .zoom_share = train.zoom_share};
+    sources.training = std::make_unique<SyntheticStills>(pictures, options);
+    options.seed = kValidationSeed;
+    options.zoom_share = 0;
+    sources.synthetic_validation = std::make_unique<SyntheticStills>(pictures, options);
+  }
+  if (!arguments.pairs.empty()) {
+    auto pairs = make_pairs(arguments.pairs, {.seed = seed, .size_px = config.refiner.image_size});
+    if (sources.training) {
+      sources.training = std::make_unique<MixedStills>(std::move(sources.training), std::move(pairs),
+                                                       train.pairs_share, seed);
+    } else {
+      sources.training = std::move(pairs);
+    }
+  }
+  if (!arguments.validation_pairs.empty()) {
+    auto pairs =
+        make_pairs(arguments.validation_pairs, {.size_px = config.refiner.image_size, .is_augmented = false});
+    sources.num_validation_pairs = static_cast<int64_t>(pairs->num_pairs());
+    sources.pair_validation = std::move(pairs);
+  }
+  return sources;
+}
+
+/// IoU by kind of prompt of exported weights, where there is anything to measure it on.
+void validate_on_stills(const StillSources& sources, const Config& config, TrainingRun& run) {
+  const int64_t most = config.train.refiner.validation_pictures;
+  if (most == 0) return;
+  auto validation = std::make_shared<RefinerValidation>(config, run.device);
+  if (sources.synthetic_validation) validation->add("stills", *sources.synthetic_validation, most);
+  if (sources.pair_validation) {
+    validation->add("pairs", *sources.pair_validation, std::min(most, sources.num_validation_pairs));
+  }
+  if (validation->is_empty()) return;
+  run.score_names = validation->score_names();
+  run.validate = [validation](const fs::path& weights) { return validation->measure(weights); };
+}
+
 /// Scores go to stdout, one line each; the state of the run to the terminal, over and over on one line.
-void report(const TrainingRecord& record, double progress) {
-  if (record.validation) {
-    std::printf("step %jd, %.1f min, %jd clips: J %.4f  F %.4f  J&F %.4f\n",
-                static_cast<intmax_t>(record.step), record.minutes, static_cast<intmax_t>(record.clips),
-                record.validation->j_mean, record.validation->f_mean, record.validation->j_and_f);
+void report(const std::vector<std::string>& score_names, const TrainingRecord& record, double progress) {
+  if (!record.scores.empty()) {
+    std::printf("step %jd, %.1f min, %jd examples:", static_cast<intmax_t>(record.step), record.minutes,
+                static_cast<intmax_t>(record.examples));
+    for (size_t i = 0; i < score_names.size(); ++i) {
+      std::printf("  %s %.4f", score_names[i].c_str(), record.scores[i]);
+    }
+    std::printf("\n");
     std::fflush(stdout);
   } else if (is_stderr_terminal()) {
     const double minutes_left = progress > 0 ? record.minutes / progress - record.minutes : 0;
-    std::fprintf(stderr, "\r%3.0f %%  step %jd  loss %.4f  IoU %.3f  %.1f clips/s  %s left \033[K",
+    std::fprintf(stderr, "\r%3.0f %%  step %jd  loss %.4f  IoU %.3f  %.1f examples/s  %s left \033[K",
                  100 * progress, static_cast<intmax_t>(record.step), record.loss, record.iou,
-                 static_cast<double>(record.clips) / (60 * record.minutes),
+                 static_cast<double>(record.examples) / (60 * record.minutes),
                  format_duration(60 * minutes_left).c_str());
     std::fflush(stderr);
   }
+}
+
+using Training = std::function<bool(const TrainingRun&, std::stop_token)>;
+
+int train(const Training& training, TrainingRun& run) {
+  run.report = [&](const TrainingRecord& record, double progress) {
+    report(run.score_names, record, progress);
+  };
+  const Interruption interruption;
+  const bool is_complete = training(run, interruption.token());
+  if (is_stderr_terminal()) std::fputc('\n', stderr);
+  std::printf("%s: %s\n", is_complete ? "trained" : "interrupted, --resume goes on",
+              (run.folder / "weights.safetensors").c_str());
+  return static_cast<int>(is_complete ? ExitCode::kSuccess : ExitCode::kInterrupted);
+}
+
+int train_the_tracker(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
+  const auto clips = make_clips(arguments, config.train);
+  if (!arguments.preview.empty()) {
+    write_image(arguments.preview, preview_sheet(*clips, kPreviewRows));
+    return static_cast<int>(ExitCode::kSuccess);
+  }
+  validate_on_sequences(arguments, config, run);
+  return train(
+      [&](const TrainingRun& r, std::stop_token stop) { return train_vmos(config, *clips, r, stop); }, run);
+}
+
+int train_the_refiner(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
+  const StillSources sources = make_stills(arguments, config);
+  if (!arguments.preview.empty()) {
+    write_image(arguments.preview, preview_sheet(*sources.training, config.train, kPreviewRows));
+    return static_cast<int>(ExitCode::kSuccess);
+  }
+  validate_on_stills(sources, config, run);
+  return train([&](const TrainingRun& r,
+                   std::stop_token stop) { return train_refiner(config, *sources.training, r, stop); },
+               run);
 }
 
 }  // namespace
@@ -199,19 +236,11 @@ int run_train(std::span<const std::string> args) {
                   .resume = arguments->resume,
                   .device = resolve_device(arguments->device),
                   .num_loader_threads = config.train.loader_threads,
-                  .validate = make_validation(*arguments, config),
-                  .report = report};
-  const auto clips = make_clips(*arguments, config.train);
-  if (!arguments->preview.empty()) {
-    write_image(arguments->preview, preview_sheet(*clips, kPreviewRows));
-    return static_cast<int>(ExitCode::kSuccess);
-  }
-  const Interruption interruption;
-  const bool is_complete = train_vmos(config, *clips, run, interruption.token());
-  if (is_stderr_terminal()) std::fputc('\n', stderr);
-  std::printf("%s: %s\n", is_complete ? "trained" : "interrupted, --resume goes on",
-              (run.folder / "weights.safetensors").c_str());
-  return static_cast<int>(is_complete ? ExitCode::kSuccess : ExitCode::kInterrupted);
+                  .score_names = {},
+                  .validate = {},
+                  .report = {}};
+  return arguments->network == TrainedNetwork::kVmos ? train_the_tracker(*arguments, config, run)
+                                                     : train_the_refiner(*arguments, config, run);
 }
 
 }  // namespace hqtrack

@@ -5,7 +5,7 @@
 
 namespace hqtrack {
 
-/// `hqtrack train vmos`: trains the tracker's network on synthetic clips and, where given, real sequences.
+/// `hqtrack train vmos` and `hqtrack train refiner` (cli/train_arguments.h).
 /// Returns the exit code; throws Error.
 int run_train(std::span<const std::string> args);
 

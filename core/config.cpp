@@ -317,6 +317,18 @@ class Fields {
     integer("train.sequence_gap_frames", train.sequence_gap_frames, {1, 1000});
     integer("train.loader_threads", train.loader_threads, {1, 256});
     real("train.checkpoint_minutes", train.checkpoint_minutes, {0.0, 1e6});
+    RefinerTrainConfig& refiner = train.refiner;
+    choice("train.refiner.trained", refiner.trained, {"hq_head", "all"});
+    integer("train.refiner.prompts_per_picture", refiner.prompts_per_picture, {1, 256});
+    real("train.refiner.box_share", refiner.box_share);
+    real("train.refiner.point_share", refiner.point_share);
+    real("train.refiner.box_and_point_share", refiner.box_and_point_share);
+    real("train.refiner.mask_share", refiner.mask_share);
+    real("train.refiner.box_jitter", refiner.box_jitter);
+    real("train.refiner.zoom_share", refiner.zoom_share);
+    real("train.refiner.pairs_share", refiner.pairs_share);
+    integer("train.refiner.max_objects", refiner.max_objects, {1, 10});
+    integer("train.refiner.validation_pictures", refiner.validation_pictures, {0, 100000});
   }
 
   std::vector<Field> fields_;
@@ -471,6 +483,10 @@ void check_consistency(const Config& config, bool has_overrides) {
   }
   if (config.refiner.hq_token_only && !config.refiner.decoder.hq_branch) {
     fail("refiner.hq_token_only: expected false without refiner.decoder.hq_branch, found true");
+  }
+  const RefinerTrainConfig& train = config.train.refiner;
+  if (train.box_share + train.point_share + train.box_and_point_share + train.mask_share <= 0) {
+    fail("train.refiner: expected a share above 0 of one kind of prompt, found none");
   }
   const EncoderConfig& encoder = config.tracker.encoder;
   if (encoder.type != "internimage") return;

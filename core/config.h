@@ -132,7 +132,25 @@ struct EncodeConfig {
   std::string preset = "veryfast";
 };
 
-/// `hqtrack train vmos` (docs/vmos.md, section 9).
+/// What only `hqtrack train refiner` asks (docs/training.md).
+struct RefinerTrainConfig {
+  /// "hq_head": the HQ token with its layers, all of SAM stays as it is (docs/hqsam.md, section 6). "all":
+  /// everything; the encoder's trunk by `train.encoder_learning_rate_ratio`.
+  std::string trained = "all";
+  int64_t prompts_per_picture = 4;
+  /// How often each kind of prompt is drawn, in relation to the others.
+  double box_share = 0.40;            // a box alone
+  double point_share = 0.22;          // points alone
+  double box_and_point_share = 0.06;  // both
+  double mask_share = 0.32;           // a wrong mask and a box
+  double box_jitter = 0.05;           // sigma of a box's edges, as a share of its size
+  double zoom_share = 0.55;           // share of synthetic stills that are cut out around one object
+  double pairs_share = 0.5;           // share of real pictures with masks, where some are given
+  int64_t max_objects = 5;            // in a synthetic still
+  int64_t validation_pictures = 48;   // of each kind, asked about at every checkpoint; 0: none
+};
+
+/// `hqtrack train` (docs/training.md).
 struct TrainConfig {
   int64_t seed = 1;
   int64_t crop_px = 161;  // square crop, 16 k + 1
@@ -160,6 +178,7 @@ struct TrainConfig {
   int64_t sequence_gap_frames = 3;  // frames from one to the next in those, at most
   int64_t loader_threads = 1;       // threads that make clips
   double checkpoint_minutes = 5;
+  RefinerTrainConfig refiner;
 };
 
 struct Config {

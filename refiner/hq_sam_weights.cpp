@@ -2,6 +2,7 @@
 
 #include <ATen/ops/rsqrt.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,6 +79,15 @@ void check_kind(const HqSam& network, const TensorFile& contents, const std::str
 }
 
 }  // namespace
+
+bool is_hq_weight(const std::string& name) {
+  return std::any_of(kHqOnly.begin(), kHqOnly.end(),
+                     [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+bool is_trunk_weight(const std::string& name) {
+  return name.starts_with("image_encoder.") && !name.starts_with("image_encoder.neck.");
+}
 
 TensorFile fold_batch_norms(const TensorFile& contents) {
   std::map<std::string, const at::Tensor*> by_name;

@@ -16,6 +16,10 @@ void load_hq_sam_weights(HqSam& network, const std::filesystem::path& file);
 /// `source` stands in front of a message.
 void load_hq_sam_weights(HqSam& network, const TensorFile& contents, const std::string& source);
 
+/// Of a parameter's name: is it of the HQ branch; of the image encoder without its neck.
+bool is_hq_weight(const std::string& name);
+bool is_trunk_weight(const std::string& name);
+
 /// Takes each batch norm `NAME.bn` (eps 1e-5, running statistics) into the convolution `NAME.c` before it,
 /// which becomes `NAME.weight` and `NAME.bias`. Other tensors stay as they are.
 TensorFile fold_batch_norms(const TensorFile& contents);

@@ -167,6 +167,12 @@ at::Tensor resize_antialiased(const at::Tensor& image, GridSize size) {
   return resize_down(resize_across(image, size.width), size.height);
 }
 
+GridSize input_size(GridSize resized, const InputForm& form, int64_t image_size) {
+  if (form.is_square) return {image_size, image_size};
+  const auto padded = [](int64_t edge) { return (edge + kStride - 1) / kStride * kStride; };
+  return {padded(resized.height), padded(resized.width)};
+}
+
 at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int64_t image_size) {
   check_image(image);
   const int64_t height = image.size(0), row_values = image.size(1) * 3;
@@ -176,17 +182,14 @@ at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int
   for (int c = 0; c < 3; ++c) {
     for (int v = 0; v < 256; ++v) table[c][v] = (static_cast<float>(v) - form.mean[c]) / form.std[c];
   }
-  const auto padded = [&](int64_t edge) {
-    return form.is_square ? image_size : (edge + kStride - 1) / kStride * kStride;
-  };
-  const int64_t width = padded(image.size(1));
-  at::Tensor out = at::zeros({1, padded(height), width, 3}, image.options().dtype(at::kFloat));
+  const GridSize size = input_size({height, image.size(1)}, form, image_size);
+  at::Tensor out = at::zeros({1, size.height, size.width, 3}, image.options().dtype(at::kFloat));
   const uint8_t* const source = image.const_data_ptr<uint8_t>();
   float* const target = out.mutable_data_ptr<float>();
   const int64_t left_out = form.shift_px * 3;  // of a row
   for (int64_t y = form.shift_px; y < height; ++y) {
     const uint8_t* const pixels = source + y * row_values;
-    float* const row = target + (y - form.shift_px) * width * 3;
+    float* const row = target + (y - form.shift_px) * size.width * 3;
     for (int64_t i = left_out; i < row_values; ++i) row[i - left_out] = table[i % 3][pixels[i]];
   }
   return out.permute({0, 3, 1, 2});
@@ -195,11 +198,15 @@ at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int
 at::Tensor mask_prompt(const at::Tensor& mask, GridSize resized, GridSize input) {
   TORCH_CHECK(mask.dim() == 2, "mask prompt: expected [H, W], found ", mask.sizes());
   const at::Tensor inside = mask.ne(0).to(at::kDouble);
+  const bool has_size = mask.size(0) == resized.height && mask.size(1) == resized.width;
   const bool shrinks = mask.size(0) >= resized.height && mask.size(1) >= resized.width;
   const auto weights = shrinks ? area_weights : stretched_weights;
-  const at::Tensor rows = weights(mask.size(0), resized.height),
-                   columns = weights(mask.size(1), resized.width);
-  const at::Tensor covered = at::matmul(at::matmul(rows, inside), columns.t());
+  const auto resize = [&] {
+    const at::Tensor rows = weights(mask.size(0), resized.height),
+                     columns = weights(mask.size(1), resized.width);
+    return at::matmul(at::matmul(rows, inside), columns.t());
+  };
+  const at::Tensor covered = has_size ? inside : resize();
   const at::Tensor framed =
       at::constant_pad_nd(covered, {0, input.width - resized.width, 0, input.height - resized.height});
   const at::Tensor coverage = at::avg_pool2d(framed.unsqueeze(0).unsqueeze(0), kMaskStride);

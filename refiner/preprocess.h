@@ -18,6 +18,9 @@ GridSize resized_size(GridSize picture, int64_t image_size);
 /// 2).
 at::Tensor resize_antialiased(const at::Tensor& image, GridSize size);
 
+/// Size of the network's input for a resized picture.
+GridSize input_size(GridSize resized, const InputForm& form, int64_t image_size);
+
 /// The network's input: uint8 RGB [H, W, 3], at most image_size each, -> float [1, 3, h, w], channels-last;
 /// normalised, then zeros below and to the right up to the size that the form asks for.
 at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int64_t image_size);

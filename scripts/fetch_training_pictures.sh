@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the still pictures that `hqtrack train vmos` makes its clips of: Debian packages (about 540 MB), unpacked into a
+# Fetches the still pictures that `hqtrack train` makes its clips and stills of: Debian packages (about 540 MB), unpacked into a
 # folder, not installed. Usage: scripts/fetch_training_pictures.sh DIR
 # May be run again: packages that are there are passed over.
 set -euo pipefail

@@ -3,6 +3,7 @@
 #include <opencv2/core/mat.hpp>
 #include <vector>
 
+#include "train/cut_out_painter.h"
 #include "train/random.h"
 
 namespace hqtrack {
@@ -39,15 +40,10 @@ class MovingLayer {
   void draw(int frame, cv::Mat& image, cv::Mat& labels) const;
 
  private:
-  struct Pose {
-    cv::Point2d centre;
-    cv::Matx22d from_canvas;  // offset from the centre on the canvas -> offset on the cut-out
-    cv::Rect bounds;          // where on the canvas anything can be visible
-    cv::Mat bending;          // CV_32FC2, coarse grid of displacements over the canvas; empty for none
-    double brightness = 1;
-  };
+  MovingLayer(const cv::Mat& cut_out, int label, int size, double length, int num_frames,
+              const MotionStyle& style, Random& random);
 
-  cv::Mat premultiplied_;  // CV_8UC4
+  CutOutPainter painter_;
   int label_;
   std::vector<Pose> poses_;
 };

@@ -111,15 +111,22 @@ std::vector<Point> smooth(const std::vector<Point>& points) {
 
 }  // namespace
 
-std::string training_plot_svg(const std::vector<TrainingRecord>& records) {
-  Series loss{"loss", "#c0392b", {}}, iou{"IoU on training clips", "#2471a3", {}};
-  Series score{"J&amp;F on validation", "#1e8449", {}, true};
+std::string training_plot_svg(const std::vector<std::string>& score_names,
+                              const std::vector<TrainingRecord>& records) {
+  static const std::vector<std::string> kColours = {"#1e8449", "#b9770e", "#7d3c98",
+                                                    "#117a65", "#a04000", "#5d6d7e"};
+  Series loss{"loss", "#c0392b", {}}, iou{"IoU in training", "#2471a3", {}};
+  std::vector<Series> scores;
+  for (const std::string& name : score_names) {
+    scores.push_back({name, kColours[scores.size() % kColours.size()], {}, true});
+  }
   double last = 0, highest_loss = 0;
   for (const TrainingRecord& record : records) {
     last = std::max(last, record.minutes);
-    if (record.validation) {
-      score.points.push_back({record.minutes, record.validation->j_and_f});
-    } else {
+    for (size_t i = 0; i < record.scores.size(); ++i) {
+      scores[i].points.push_back({record.minutes, record.scores[i]});
+    }
+    if (record.scores.empty()) {
       loss.points.push_back({record.minutes, record.loss});
       if (record.iou >= 0) iou.points.push_back({record.minutes, record.iou});
       highest_loss = std::max(highest_loss, record.loss);
@@ -132,17 +139,19 @@ std::string training_plot_svg(const std::vector<TrainingRecord>& records) {
                     text_of(height) + "\" font-family=\"sans-serif\" font-size=\"12\">\n" +
                     "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   svg += Panel(kTop, last, 0, highest_loss).draw({loss});
-  svg += Panel(second, last, 0, 1).draw({iou, score});
+  scores.insert(scores.begin(), iou);
+  svg += Panel(second, last, 0, 1).draw(scores);
   svg += "<text x=\"" + text_of(kWidth / 2) + "\" y=\"" + text_of(height - 6) +
          "\" text-anchor=\"middle\" fill=\"#555\">minutes of training</text>\n</svg>\n";
   return svg;
 }
 
-void write_training_plot(const fs::path& file, const std::vector<TrainingRecord>& records) {
+void write_training_plot(const fs::path& file, const std::vector<std::string>& score_names,
+                         const std::vector<TrainingRecord>& records) {
   fs::path part = file;
   part += ".part";
   std::ofstream out(part);
-  out << training_plot_svg(records);
+  out << training_plot_svg(score_names, records);
   out.close();
   std::error_code error;
   if (out) fs::rename(part, file, error);

@@ -1,8 +1,8 @@
 #include "train/training_log.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -12,32 +12,31 @@ namespace hqtrack {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr char kHeader[] =
-    "step,minutes,clips,loss,auxiliary,iou,gradient_norm,learning_rate,j_mean,f_mean,j_and_f";
-constexpr size_t kNumColumns = 11;
+constexpr char kHeader[] = "step,minutes,examples,loss,auxiliary,iou,gradient_norm,learning_rate";
+constexpr size_t kNumCounters = 3, kNumMeans = 5;  // columns
 
-std::string to_line(const TrainingRecord& record) {
+std::string to_line(const TrainingRecord& record, size_t num_scores) {
   std::ostringstream line;
   line.precision(6);
-  line << record.step << ',' << record.minutes << ',' << record.clips << ',';
-  if (record.validation) {
-    const ValidationScores& scores = *record.validation;
-    line << ",,,,," << scores.j_mean << ',' << scores.f_mean << ',' << scores.j_and_f;
-  } else {
+  line << record.step << ',' << record.minutes << ',' << record.examples << ',';
+  if (record.scores.empty()) {
     line << record.loss << ',' << record.auxiliary << ',' << record.iou << ',' << record.gradient_norm << ','
-         << record.learning_rate << ",,,";
+         << record.learning_rate << std::string(num_scores, ',');
+  } else {
+    line << std::string(kNumMeans - 1, ',');
+    for (const double score : record.scores) line << ',' << score;
   }
   return line.str();
 }
 
-/// Empty cells are empty options; nothing when it is no line of numbers.
-std::optional<std::array<std::optional<double>, kNumColumns>> parse_cells(const std::string& line) {
-  std::array<std::optional<double>, kNumColumns> cells;
+/// Empty cells are empty options; nothing when it is no line of so many numbers.
+std::optional<std::vector<std::optional<double>>> parse_cells(const std::string& line, size_t count) {
+  std::vector<std::optional<double>> cells(count);
   const char* at = line.data();
   const char* end = at + line.size();
-  for (size_t i = 0; i < kNumColumns; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const char* comma = std::find(at, end, ',');
-    if ((comma == end) != (i + 1 == kNumColumns)) return std::nullopt;
+    if ((comma == end) != (i + 1 == count)) return std::nullopt;
     if (comma != at) {
       double value = 0;
       const auto [stop, error] = std::from_chars(at, comma, value);
@@ -49,18 +48,21 @@ std::optional<std::array<std::optional<double>, kNumColumns>> parse_cells(const 
   return cells;
 }
 
-std::optional<TrainingRecord> parse_record(const std::string& line) {
-  const auto cells = parse_cells(line);
+std::optional<TrainingRecord> parse_record(const std::string& line, size_t num_scores) {
+  const auto cells = parse_cells(line, kNumCounters + kNumMeans + num_scores);
   if (!cells) return std::nullopt;
   const auto& c = *cells;
-  if (!c[0] || !c[1] || !c[2]) return std::nullopt;
+  const auto all = [&](size_t first, size_t count) {
+    return std::all_of(c.begin() + first, c.begin() + first + count, [](const auto& cell) { return cell; });
+  };
+  if (!all(0, kNumCounters)) return std::nullopt;
   TrainingRecord record;
   record.step = static_cast<int64_t>(*c[0]);
   record.minutes = *c[1];
-  record.clips = static_cast<int64_t>(*c[2]);
-  if (c[8] && c[9] && c[10]) {
-    record.validation = ValidationScores{*c[8], *c[9], *c[10]};
-  } else if (c[3] && c[4] && c[5] && c[6] && c[7]) {
+  record.examples = static_cast<int64_t>(*c[2]);
+  if (num_scores > 0 && all(kNumCounters + kNumMeans, num_scores)) {
+    for (size_t i = kNumCounters + kNumMeans; i < c.size(); ++i) record.scores.push_back(*c[i]);
+  } else if (all(kNumCounters, kNumMeans)) {
     record.loss = *c[3];
     record.auxiliary = *c[4];
     record.iou = *c[5];
@@ -74,23 +76,25 @@ std::optional<TrainingRecord> parse_record(const std::string& line) {
 
 }  // namespace
 
-std::vector<TrainingRecord> read_training_log(const fs::path& file) {
+std::vector<TrainingRecord> read_training_log(const fs::path& file, size_t num_scores) {
   std::ifstream in(file);
   std::vector<TrainingRecord> records;
   for (std::string line; std::getline(in, line);) {
-    if (const auto record = parse_record(line)) records.push_back(*record);
+    if (const auto record = parse_record(line, num_scores)) records.push_back(*record);
   }
   return records;
 }
 
-TrainingLog::TrainingLog(const fs::path& file, int64_t step)
-    : file_(file), records_(read_training_log(file)) {
+TrainingLog::TrainingLog(const fs::path& file, int64_t step, const std::vector<std::string>& score_names)
+    : file_(file), num_scores_(score_names.size()), records_(read_training_log(file, num_scores_)) {
   std::erase_if(records_, [&](const TrainingRecord& record) { return record.step > step; });
   fs::path part = file;
   part += ".part";
   std::ofstream out(part);
-  out << kHeader << '\n';
-  for (const TrainingRecord& record : records_) out << to_line(record) << '\n';
+  out << kHeader;
+  for (const std::string& name : score_names) out << ',' << name;
+  out << '\n';
+  for (const TrainingRecord& record : records_) out << to_line(record, num_scores_) << '\n';
   out.close();
   std::error_code error;
   if (out) fs::rename(part, file, error);
@@ -100,7 +104,7 @@ TrainingLog::TrainingLog(const fs::path& file, int64_t step)
 
 void TrainingLog::add(const TrainingRecord& record) {
   records_.push_back(record);
-  out_ << to_line(record) << '\n' << std::flush;
+  out_ << to_line(record, num_scores_) << '\n' << std::flush;
   if (!out_) throw OutputError(file_.string() + ": cannot write the training log");
 }
 

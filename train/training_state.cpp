@@ -19,13 +19,11 @@ using torch::optim::AdamWOptions;
 
 constexpr char kFormat[] = "hqtrack training checkpoint 1";
 
-bool is_of_encoder(const std::string& name) { return name.starts_with("encoder."); }
-
 /// Matrices and kernels are decayed; biases and the scales of norms are not. The backbone keeps what it
 /// learnt.
-enum Group : size_t { kDecayed, kPlain, kEncoder };
-Group group_of(const std::string& name, const at::Tensor& value) {
-  if (is_of_encoder(name)) return kEncoder;
+enum Group : size_t { kDecayed, kPlain, kBackbone };
+Group group_of(ParameterRole role, const at::Tensor& value) {
+  if (role == ParameterRole::kBackbone) return kBackbone;
   return value.dim() > 1 ? kDecayed : kPlain;
 }
 
@@ -48,18 +46,20 @@ std::string exact_text(double value) {
 
 }  // namespace
 
-TrainingState::TrainingState(Vmos network, const TrainConfig& config)
+TrainingState::TrainingState(std::shared_ptr<torch::nn::Module> network, const TrainConfig& config,
+                             const std::function<ParameterRole(const std::string& name)>& role_of)
     : network_(std::move(network)), config_(config) {
-  const bool is_frozen = config.encoder_learning_rate_ratio == 0;
   std::vector<std::vector<at::Tensor>> groups(3);
   for (auto& item : network_->named_parameters()) {
     at::Tensor value = item.value();
-    if (is_frozen && is_of_encoder(item.key())) {
+    const ParameterRole role = role_of(item.key());
+    if (role == ParameterRole::kFrozen ||
+        (role == ParameterRole::kBackbone && config.encoder_learning_rate_ratio == 0)) {
       value.requires_grad_(false);
       continue;
     }
     parameters_.push_back({item.key(), value, value.detach().clone()});
-    groups[group_of(item.key(), value)].push_back(value);
+    groups[group_of(role, value)].push_back(value);
   }
   std::vector<torch::optim::OptimizerParamGroup> optimizer_groups;
   for (size_t i = 0; i < groups.size(); ++i) {
@@ -88,7 +88,7 @@ torch::optim::AdamWParamState& TrainingState::moments(const at::Tensor& paramete
 double TrainingState::update(const at::Tensor& loss, double learning_rate) {
   auto& groups = optimizer_->param_groups();
   for (size_t i = 0; i < groups.size(); ++i) {
-    const double ratio = i == kEncoder ? config_.encoder_learning_rate_ratio : 1.0;
+    const double ratio = i == kBackbone ? config_.encoder_learning_rate_ratio : 1.0;
     static_cast<AdamWOptions&>(groups[i].options()).lr(learning_rate * ratio);
   }
   optimizer_->zero_grad();
@@ -121,7 +121,7 @@ void TrainingState::save(const fs::path& file) const {
   const int64_t updates = parameters_.empty() ? 0 : moments(parameters_.front().value).step();
   contents.metadata = {{"format", kFormat},
                        {"step", std::to_string(step)},
-                       {"clips", std::to_string(clips)},
+                       {"examples", std::to_string(examples)},
                        {"minutes", exact_text(minutes)},
                        {"optimizer_step", std::to_string(updates)}};
   write_safetensors(file, contents);
@@ -160,7 +160,7 @@ void TrainingState::load(const fs::path& file) {
   }
   const int64_t updates = number_in<int64_t>(contents, "optimizer_step", file);
   const int64_t saved_step = number_in<int64_t>(contents, "step", file);
-  const int64_t saved_clips = number_in<int64_t>(contents, "clips", file);
+  const int64_t saved_examples = number_in<int64_t>(contents, "examples", file);
   const double saved_minutes = number_in<double>(contents, "minutes", file);
   load_weights(*network_, weights, file.string());
 
@@ -173,7 +173,7 @@ void TrainingState::load(const fs::path& file) {
     kept.step(updates);
   }
   step = saved_step;
-  clips = saved_clips;
+  examples = saved_examples;
   minutes = saved_minutes;
 }
 
@@ -185,7 +185,8 @@ void TrainingState::export_average(const fs::path& file) const {
                      [&](const Parameter& parameter) { return parameter.name == entry.name; });
     if (trained != parameters_.end()) entry.tensor = trained->average.to(at::kCPU, at::kHalf);
   }
-  contents.metadata = {{"format", "pt"}, {"step", std::to_string(step)}, {"clips", std::to_string(clips)}};
+  contents.metadata = {
+      {"format", "pt"}, {"step", std::to_string(step)}, {"examples", std::to_string(examples)}};
   write_safetensors(file, contents);
 }
 

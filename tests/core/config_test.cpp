@@ -215,6 +215,15 @@ TEST(Configs, PublishedModel) {
   EXPECT_EQ(config.selector.iou_threshold, 0.1);
 }
 
+TEST_F(ConfigFile, TrainingTheRefinerNeedsAKindOfPrompt) {
+  const std::vector<std::string> none = {"train.refiner.box_share=0", "train.refiner.point_share=0",
+                                         "train.refiner.box_and_point_share=0", "train.refiner.mask_share=0"};
+  EXPECT_NE(error_of("", none).find("train.refiner: expected a share above 0 of one kind of prompt"),
+            std::string::npos);
+  EXPECT_EQ(error_of("train: {refiner: {trained: head}}", {}),
+            "a.yaml:1: train.refiner.trained: expected hq_head or all, found 'head'");
+}
+
 TEST(Configs, EmbeddedModel) {
   const Config config = load_config(testing::repository_root() / "configs/nano.yaml");
   EXPECT_EQ(config.tracker.encoder.type, "efficientnet_lite0");

@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "tests/train/tiny_network.h"
-#include "train/clip_loader.h"
+#include "train/batch_loader.h"
 
 namespace hqtrack {
 namespace {
@@ -77,9 +77,10 @@ TEST(ClipBatch, RejectsMoreObjectsThanSlots) {
   EXPECT_THROW(make_batch({clip}, 3, random), c10::Error);
 }
 
-TEST(ClipLoader, KeepsTheOrderWithManyThreads) {
+TEST(BatchLoader, KeepsTheOrderWithManyThreads) {
   const testing::TinyClips clips(2);
-  ClipLoader loader(clips, 3, /*first_batch=*/5, /*num_threads=*/4);
+  BatchLoader<Clip> loader([&](int64_t number) { return clips.clip(number); }, 3, /*first_batch=*/5,
+                           /*num_threads=*/4);
   for (int64_t batch = 5; batch < 12; ++batch) {
     const std::vector<Clip> got = loader.next();
     ASSERT_EQ(got.size(), 3u);
@@ -88,12 +89,12 @@ TEST(ClipLoader, KeepsTheOrderWithManyThreads) {
   }
 }
 
-TEST(ClipLoader, HandsOnTheErrorOfItsSource) {
+TEST(BatchLoader, HandsOnTheErrorOfItsSource) {
   struct Failing : ClipSource {
     Clip clip(int64_t) const override { throw std::runtime_error("no clip"); }
   };
   const Failing clips;
-  ClipLoader loader(clips, 2, 0, 2);
+  BatchLoader<Clip> loader([&](int64_t number) { return clips.clip(number); }, 2, 0, 2);
   EXPECT_THROW(loader.next(), std::runtime_error);
 }
 

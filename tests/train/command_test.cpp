@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <opencv2/core.hpp>
 
 #include "cli/train.h"
 #include "core/error.h"
@@ -36,13 +37,20 @@ class TrainCommand : public ::testing::Test {
                                "  propagation_16x: {num_blocks: 1, width: 16, key_width: 8}\n"
                                "  propagation_8x: {num_blocks: 1, width: 8, key_width: 8}\n"
                                "  width_4x: 8\n"
-                               "train: {crop_px: 49, clip_frames: 2, batch_size: 1, num_steps: 2}\n";
+                               "refiner:\n"
+                               "  encoder: {type: efficientnet_lite0}\n"
+                               "  decoder: {width: 32, heads: 2, mlp_width: 32}\n"
+                               "  image_size: 96\n"
+                               "  mode: crop\n"
+                               "train:\n"
+                               "  {crop_px: 49, clip_frames: 2, batch_size: 1, num_steps: 2,\n"
+                               "   refiner: {prompts_per_picture: 2, validation_pictures: 1}}\n";
   }
   fs::path pictures() const { return folder_.path() / "pictures"; }
   fs::path config() const { return folder_.path() / "tiny.yaml"; }
   fs::path out() const { return folder_.path() / "out"; }
-  Arguments arguments(const Arguments& more) const {
-    Arguments all = {"vmos",     "--pictures", pictures().string(), "--config", config().string(),
+  Arguments arguments(const Arguments& more, const std::string& network = "vmos") const {
+    Arguments all = {network,    "--pictures", pictures().string(), "--config", config().string(),
                      "--device", "cpu",        "--threads",         "1"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
@@ -69,6 +77,24 @@ TEST_F(TrainCommand, PreviewWritesASheetAndTrainsNothing) {
   EXPECT_FALSE(fs::exists(out()));
 }
 
+TEST_F(TrainCommand, TrainsTheRefinerAndGoesOn) {
+  testing::write_bytes(folder_.path() / "pairs/a.jpg",
+                       testing::jpeg_bytes(testing::drawn_photograph(120, 90, 1)));
+  cv::Mat mask = cv::Mat::zeros(90, 120, CV_8UC3);
+  mask(cv::Rect(20, 30, 50, 40)).setTo(cv::Scalar::all(255));
+  testing::write_bytes(folder_.path() / "pairs/a.png", testing::png_bytes(mask));
+  const std::string pairs = (folder_.path() / "pairs").string();
+  const Arguments more = {"--out", out().string(), "--pairs", pairs, "--validate-pairs", pairs};
+  EXPECT_EQ(run_train(arguments(more, "refiner")), 0);
+  Arguments again = more;
+  again.insert(again.end(), {"--resume", "--set", "train.num_steps=3"});
+  EXPECT_EQ(run_train(arguments(again, "refiner")), 0);
+  const fs::path sheet = folder_.path() / "sheet.png";
+  EXPECT_EQ(run_train(arguments({"--preview", sheet.string()}, "refiner")), 0);
+  EXPECT_GT(fs::file_size(sheet), 10000u);
+  EXPECT_THROW(run_train(arguments({"--out", out().string(), "--pairs", "nowhere"}, "refiner")), MediaError);
+}
+
 TEST_F(TrainCommand, SaysWhichWeightsDoNotFit) {
   const fs::path weights = folder_.path() / "weights.safetensors";
   testing::write_bytes(weights, {'x'});
@@ -78,7 +104,12 @@ TEST_F(TrainCommand, SaysWhichWeightsDoNotFit) {
 TEST_F(TrainCommand, SaysWhatIsMissing) {
   EXPECT_EQ(usage_error({"vmos", "--out", "x"}), "expected --pictures or --sequences, found neither");
   EXPECT_EQ(usage_error({"vmos", "--pictures", "x"}), "--out: expected a folder for the results, found none");
-  EXPECT_EQ(usage_error({"sam", "--pictures", "x"}), "'sam': expected what to train, vmos");
+  EXPECT_EQ(usage_error({"sam", "--pictures", "x"}), "'sam': expected what to train, vmos or refiner");
+  EXPECT_EQ(usage_error({"refiner", "--out", "x"}), "expected --pictures or --pairs, found neither");
+  EXPECT_EQ(usage_error({"refiner", "--pictures", "x", "--out", "y", "--sequences", "z"}),
+            "--sequences: has no meaning for train refiner");
+  EXPECT_EQ(usage_error({"vmos", "--pictures", "x", "--out", "y", "--pairs", "z"}),
+            "--pairs: has no meaning for train vmos");
   EXPECT_EQ(usage_error({"vmos", "--pictures", "x", "--out", "y", "--validate-list", "z"}),
             "--validate-list: has no meaning without --validate-root");
 }

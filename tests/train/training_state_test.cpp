@@ -12,20 +12,25 @@
 #include "tests/support/golden.h"
 #include "tests/train/drawn_pictures.h"
 #include "tests/train/tiny_network.h"
+#include "tracker/vmos.h"
 
 namespace hqtrack {
 namespace {
 namespace fs = std::filesystem;
 
-Vmos tiny_network(int64_t seed = 1) {
+ParameterRole role_of(const std::string& name) {
+  return name.starts_with("encoder.") ? ParameterRole::kBackbone : ParameterRole::kTrained;
+}
+
+TrainingState tiny_state(const TrainConfig& config, int64_t seed = 1) {
   torch::manual_seed(static_cast<uint64_t>(seed));
-  return Vmos(testing::tiny_config().tracker);
+  return {Vmos(testing::tiny_config().tracker).ptr(), config, role_of};
 }
 
 /// Something to minimise that reaches every trained parameter.
-at::Tensor sum_of_squares(Vmos& network) {
+at::Tensor sum_of_squares(torch::nn::Module& network) {
   at::Tensor sum;
-  for (const at::Tensor& parameter : network->parameters()) {
+  for (const at::Tensor& parameter : network.parameters()) {
     if (!parameter.requires_grad()) continue;
     sum = sum.defined() ? sum + parameter.square().sum() : parameter.square().sum();
   }
@@ -48,18 +53,18 @@ std::string load_error(TrainingState& state, const fs::path& file) {
 TEST(TrainingState, ContinuesBitForBit) {
   const testing::TemporaryFolder folder;
   const TrainConfig config = testing::tiny_config().train;
-  TrainingState whole(tiny_network(), config), first(tiny_network(), config), second(tiny_network(2), config);
+  TrainingState whole = tiny_state(config), first = tiny_state(config), second = tiny_state(config, 2);
   take_steps(whole, 5);
   take_steps(first, 3);
-  first.clips = 6;
+  first.examples = 6;
   first.minutes = 0.1 + 0.2;
   first.save(folder.path() / "a.safetensors");
   second.load(folder.path() / "a.safetensors");
   EXPECT_EQ(second.step, 3);
-  EXPECT_EQ(second.clips, 6);
+  EXPECT_EQ(second.examples, 6);
   EXPECT_EQ(second.minutes, 0.1 + 0.2);
   take_steps(second, 2);
-  whole.clips = second.clips;
+  whole.examples = second.examples;
   whole.minutes = second.minutes;
   whole.save(folder.path() / "whole.safetensors");
   second.save(folder.path() / "second.safetensors");
@@ -70,17 +75,17 @@ TEST(TrainingState, ContinuesBitForBit) {
 TEST(TrainingState, DecaysMatricesOnlyAndLeavesAFrozenBackbone) {
   TrainConfig config = testing::tiny_config().train;
   config.weight_decay = 0.5;
-  TrainingState state(tiny_network(), config);
+  TrainingState state = tiny_state(config);
   std::map<std::string, at::Tensor> before;
-  for (const auto& item : state.network()->named_parameters())
+  for (const auto& item : state.network().named_parameters())
     before[item.key()] = item.value().detach().clone();
   at::Tensor nothing;  // zero gradients: only the decay moves parameters
-  for (const at::Tensor& parameter : state.network()->parameters()) {
+  for (const at::Tensor& parameter : state.network().parameters()) {
     if (parameter.requires_grad())
       nothing = nothing.defined() ? nothing + 0 * parameter.sum() : 0 * parameter.sum();
   }
   state.update(nothing, 0.1);
-  for (const auto& item : state.network()->named_parameters()) {
+  for (const auto& item : state.network().named_parameters()) {
     const at::Tensor& old = before[item.key()];
     const bool is_decayed = old.dim() > 1 && !item.key().starts_with("encoder.");
     EXPECT_TENSORS_CLOSE(item.value(), is_decayed ? old * 0.95 : old, 1e-6, 1e-7) << item.key();
@@ -91,9 +96,9 @@ TEST(TrainingState, AveragesTheWeights) {
   const testing::TemporaryFolder folder;
   TrainConfig config = testing::tiny_config().train;
   config.ema_decay = 0.9;
-  TrainingState state(tiny_network(), config);
+  TrainingState state = tiny_state(config);
   const std::string name = "conv_output2.weight";
-  const auto weight = [&] { return state.network()->named_parameters()[name].detach().clone(); };
+  const auto weight = [&] { return state.network().named_parameters()[name].detach().clone(); };
   at::Tensor average = weight();
   for (int step = 1; step <= 3; ++step) {
     take_steps(state, 1);
@@ -105,23 +110,23 @@ TEST(TrainingState, AveragesTheWeights) {
   ASSERT_NE(file.find(name), nullptr);
   EXPECT_EQ(file.find(name)->scalar_type(), at::kHalf);
   EXPECT_TENSORS_CLOSE(file.find(name)->to(at::kFloat), average, 1e-3, 1e-6);
-  EXPECT_EQ(file.tensors.size(), state.network()->named_parameters().size());
+  EXPECT_EQ(file.tensors.size(), state.network().named_parameters().size());
 }
 
 TEST(TrainingState, ChangesNothingWhenGradientsAreNotFinite) {
-  TrainingState state(tiny_network(), testing::tiny_config().train);
-  const at::Tensor before = state.network()->named_parameters()["conv_output2.weight"].detach().clone();
+  TrainingState state = tiny_state(testing::tiny_config().train);
+  const at::Tensor before = state.network().named_parameters()["conv_output2.weight"].detach().clone();
   const double norm =
       state.update(sum_of_squares(state.network()) * std::numeric_limits<double>::quiet_NaN(), 0.1);
   EXPECT_FALSE(std::isfinite(norm));
   EXPECT_EQ(state.step, 0);
-  EXPECT_TRUE(state.network()->named_parameters()["conv_output2.weight"].equal(before));
+  EXPECT_TRUE(state.network().named_parameters()["conv_output2.weight"].equal(before));
 }
 
 TEST(TrainingState, RefusesOtherFilesAndStaysAsItWas) {
   const testing::TemporaryFolder folder;
   const fs::path good = folder.path() / "good.safetensors", bad = folder.path() / "bad.safetensors";
-  TrainingState state(tiny_network(), testing::tiny_config().train);
+  TrainingState state = tiny_state(testing::tiny_config().train);
   take_steps(state, 1);
   state.save(good);
   const std::string path = bad.string();
@@ -153,7 +158,7 @@ TEST(TrainingState, CheckpointsSurviveBeingKilled) {
   at::set_num_threads(1);
   const testing::TemporaryFolder folder;
   const fs::path file = folder.path() / "checkpoint.safetensors";
-  TrainingState state(tiny_network(), testing::tiny_config().train);
+  TrainingState state = tiny_state(testing::tiny_config().train);
   state.save(file);
   for (int round = 0; round < 6; ++round) {
     const pid_t child = fork();
@@ -163,7 +168,7 @@ TEST(TrainingState, CheckpointsSurviveBeingKilled) {
     usleep(30000 + 7000 * round);
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    TrainingState read(tiny_network(2), testing::tiny_config().train);
+    TrainingState read = tiny_state(testing::tiny_config().train, 2);
     EXPECT_EQ(load_error(read, file), "no error");
   }
 }

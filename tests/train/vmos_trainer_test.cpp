@@ -64,7 +64,7 @@ TEST(VmosTrainer, WritesWeightsLogAndPlot) {
   EXPECT_TRUE(trained.is_complete);
   ASSERT_EQ(trained.records.size(), 1u);
   EXPECT_EQ(trained.records[0].step, 4);
-  EXPECT_EQ(trained.records[0].clips, 8);
+  EXPECT_EQ(trained.records[0].examples, 8);
   EXPECT_GT(trained.records[0].loss, 0);
   for (const char* name : {"checkpoint.safetensors", "weights.safetensors", "log.csv", "log.svg"}) {
     EXPECT_TRUE(fs::exists(folder.path() / "run" / name)) << name;
@@ -119,17 +119,17 @@ TEST(VmosTrainer, ValidatesWhatItExports) {
   TrainingRun run;
   run.folder = folder.path() / "run";
   int64_t calls = 0;
+  run.score_names = {"j_mean", "f_mean", "j_and_f"};
   run.validate = [&](const fs::path& weights) {
     EXPECT_TRUE(fs::exists(weights));
     ++calls;
-    return ValidationScores{0.5, 0.7, 0.6};
+    return std::vector{0.5, 0.7, 0.6};
   };
   train_vmos(testing::tiny_config(), clips, run, {});
   EXPECT_EQ(calls, 1);
-  const auto records = read_training_log(run.folder / "log.csv");
+  const auto records = read_training_log(run.folder / "log.csv", 3);
   ASSERT_EQ(records.size(), 2u);
-  ASSERT_TRUE(records[1].validation);
-  EXPECT_EQ(records[1].validation->j_and_f, 0.6);
+  EXPECT_EQ(records[1].scores, (std::vector{0.5, 0.7, 0.6}));
 }
 
 TEST(VmosTrainer, SaysWhatIsWrong) {

@@ -1,0 +1,106 @@
+#include "cli/train_arguments.h"
+
+#include <boost/program_options/value_semantic.hpp>
+
+#include "cli/arguments.h"
+#include "core/error.h"
+
+namespace hqtrack {
+namespace po = boost::program_options;
+namespace {
+
+constexpr const char* kHelp = R"(Usage: hqtrack train vmos|refiner --pictures DIR --out DIR [options]
+vmos: the tracker, on short clips drawn from still pictures, and on sequences
+with masks where some are given. refiner: HQ-SAM, on composed stills, and on
+pictures with masks. Ctrl-C stops it; --resume goes on. For example:
+  scripts/fetch_training_pictures.sh pictures
+  hqtrack train vmos --pictures pictures --out out/train \
+    --init models/nano.safetensors --set train.max_minutes=60
+  hqtrack train refiner --pictures pictures --out out/refiner \
+    --init models/nano_refiner.safetensors --set train.max_minutes=60
+
+  --pictures DIR        photographs and cut-outs, in any folders below
+  --out DIR             gets checkpoint, weights.safetensors, log.csv, log.svg
+  --init WEIGHTS        start from these (default: random)
+  --resume              go on from the checkpoint in --out
+  --config FILE         settings, section `train` (configs/nano.yaml)
+  --set KEY=VALUE       one setting of the configuration; repeatable
+  --preview PNG         only write a sheet of training pictures
+  --device NAME         auto (default), cpu, cuda:N
+  --threads N           CPU threads of the network (default: one a core)
+vmos:
+  --sequences DIR       sequences in the layout of DAVIS or YouTube-VOS
+  --validate-root DIR   measure J&F on a DAVIS set at every checkpoint
+  --validate-list FILE  its sequences, one a line (default: all)
+refiner:
+  --pairs DIR           pictures with masks in the layouts of HQSeg-44K
+  --validate-pairs DIR  measure IoU on such pictures at every checkpoint
+)";
+
+const std::vector<std::string> kVmosOnly = {"sequences", "validate-root", "validate-list"};
+const std::vector<std::string> kRefinerOnly = {"pairs", "validate-pairs"};
+
+po::options_description train_options() {
+  const auto text = [] { return po::value<std::string>(); };
+  po::options_description options;
+  options.add_options()("pictures", text())("sequences", text())("pairs", text())("out", text())(
+      "init", text())("resume", po::bool_switch())("config", text())(
+      "set", po::value<std::vector<std::string>>()->composing())("validate-root", text())(
+      "validate-list", text())("validate-pairs", text())("preview", text())("device", text())("threads",
+                                                                                              text());
+  return options;
+}
+
+TrainedNetwork network_of(const std::string& name) {
+  if (name == "vmos") return TrainedNetwork::kVmos;
+  if (name == "refiner") return TrainedNetwork::kRefiner;
+  throw UsageError("'" + name + "': expected what to train, vmos or refiner");
+}
+
+void check(const TrainArguments& arguments, const CommandLine& line) {
+  const bool is_vmos = arguments.network == TrainedNetwork::kVmos;
+  for (const std::string& option : is_vmos ? kRefinerOnly : kVmosOnly) {
+    if (line.has(option)) {
+      throw UsageError("--" + option + ": has no meaning for train " + line.positional[0]);
+    }
+  }
+  const auto& others = is_vmos ? arguments.sequences : arguments.pairs;
+  if (arguments.pictures.empty() && others.empty()) {
+    throw UsageError(std::string("expected --pictures or ") + (is_vmos ? "--sequences" : "--pairs") +
+                     ", found neither");
+  }
+  if (arguments.out.empty() && arguments.preview.empty()) {
+    throw UsageError("--out: expected a folder for the results, found none");
+  }
+  if (!arguments.validation_list.empty() && arguments.validation_root.empty()) {
+    throw UsageError("--validate-list: has no meaning without --validate-root");
+  }
+}
+
+}  // namespace
+
+std::optional<TrainArguments> parse_train_arguments(std::span<const std::string> args) {
+  const auto line = parse_command_line(args, kHelp, train_options(), {"vmos or refiner"}, 1);
+  if (!line) return std::nullopt;
+  TrainArguments arguments{.network = network_of(line->positional[0]),
+                           .pictures = line->text("pictures"),
+                           .out = line->text("out"),
+                           .initial_weights = line->text("init"),
+                           .config_file = line->text("config"),
+                           .preview = line->text("preview"),
+                           .sequences = line->text("sequences"),
+                           .validation_root = line->text("validate-root"),
+                           .validation_list = line->text("validate-list"),
+                           .pairs = line->text("pairs"),
+                           .validation_pairs = line->text("validate-pairs"),
+                           .overrides = line->texts("set"),
+                           .device = line->text("device", "auto"),
+                           .num_threads = std::nullopt,
+                           .resume = line->options["resume"].as<bool>()};
+  if (line->has("threads"))
+    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+  check(arguments, *line);
+  return arguments;
+}
+
+}  // namespace hqtrack

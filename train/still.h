@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace hqtrack {
+
+/// A picture with the masks of its objects. In training its longer edge is that of the network's input.
+struct Still {
+  at::Tensor image;         // uint8 RGB [H, W, 3], contiguous
+  at::Tensor labels;        // uint8 [H, W], contiguous; 0 = background, objects 1..num_objects
+  int64_t num_objects = 0;  // some may be hidden, but not all
+};
+
+/// Stills by number. The same number gives the same still, whatever was asked for before and by which thread.
+class StillSource {
+ public:
+  virtual ~StillSource() = default;
+  virtual Still still(int64_t number) const = 0;
+};
+
+}  // namespace hqtrack
