@@ -22,7 +22,7 @@ at::Tensor read_label_mask(const std::filesystem::path& file);
 /// Writes a label mask as a palette PNG (index = id, DAVIS palette). Atomic. Throws OutputError.
 void write_label_mask(const std::filesystem::path& file, const at::Tensor& label_mask);
 
-/// Writes uint8 RGB [H, W, 3] as PNG. Atomic. Throws OutputError.
+/// Writes uint8 RGB [H, W, 3] or RGBA [H, W, 4] as PNG. Atomic. Throws OutputError.
 void write_image(const std::filesystem::path& file, const at::Tensor& image);
 
 }  // namespace hqtrack

@@ -68,9 +68,12 @@ void write_label_mask(const fs::path& file, const at::Tensor& label_mask) {
 }
 
 void write_image(const fs::path& file, const at::Tensor& image) {
-  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte && image.numel() > 0,
-              "image: expected uint8 [H, W, 3], found ", image.toString(), " ", image.sizes());
-  write_file(file, encode_png(file, *make_picture(AV_PIX_FMT_RGB24, image.contiguous())));
+  const bool has_alpha = image.dim() == 3 && image.size(2) == 4;
+  TORCH_CHECK(image.dim() == 3 && (has_alpha || image.size(2) == 3) && image.scalar_type() == at::kByte &&
+                  image.numel() > 0,
+              "image: expected uint8 [H, W, 3] or [H, W, 4], found ", image.toString(), " ", image.sizes());
+  const AVPixelFormat format = has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+  write_file(file, encode_png(file, *make_picture(format, image.contiguous())));
 }
 
 std::unique_ptr<FrameSink> open_mask_sink(const fs::path& folder) {

@@ -2,6 +2,7 @@
 
 #include "io/frame_source.h"
 #include "io/image_folder.h"
+#include "io/list_images.h"
 #include "io/picture.h"
 #include "io/video_reader.h"
 
