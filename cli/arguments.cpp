@@ -120,7 +120,8 @@ std::optional<CommandLine> parse_command_line(std::span<const std::string> args,
   if (line.positional.size() < min_positional) {
     throw UsageError(names[line.positional.size()] + ": expected, found none; see --help");
   }
-  if (line.positional.size() > names.size()) {
+  const bool takes_any_number = !names.empty() && names.back().ends_with("...");
+  if (line.positional.size() > names.size() && !takes_any_number) {
     throw UsageError("'" + line.positional[names.size()] + "': unexpected argument; see --help");
   }
   return line;

@@ -25,8 +25,9 @@ struct CommandLine {
 };
 
 /// Reads `args`: options as described, and between `min_positional` and `names.size()` other arguments, which
-/// messages call by their names. `-h` and `--help` print `help` on stdout and give nothing back.
-/// Throws UsageError, one line, with the nearest option for one that is unknown.
+/// messages call by their names; a last name that ends in "..." stands for any number. `-h` and `--help`
+/// print `help` on stdout and give nothing back. Throws UsageError, one line, with the nearest option for one
+/// that is unknown.
 std::optional<CommandLine> parse_command_line(std::span<const std::string> args, std::string_view help,
                                               const boost::program_options::options_description& options,
                                               const std::vector<std::string>& names, size_t min_positional);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace hqtrack {
 namespace {
@@ -35,30 +36,37 @@ std::string format_duration(double seconds) {
   return text;
 }
 
-std::string progress_line(int64_t done, std::optional<int64_t> total, double seconds, int width) {
+std::string progress_line(int64_t done, std::optional<int64_t> total, double seconds, int width,
+                          const std::string& unit) {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   char speed[48];
-  std::snprintf(speed, sizeof speed, "%.1f frames/s", rate);
+  std::snprintf(speed, sizeof speed, "%.1f ", rate);
+  const std::string rate_text = speed + unit + "/s";
   std::string line = std::to_string(done);
-  if (!total || *total <= 0) return (line + " frames  " + speed).substr(0, std::max(width, 0));
+  if (!total || *total <= 0) return (line + " " + unit + "  " + rate_text).substr(0, std::max(width, 0));
 
   // A count from the container is an estimate and may be passed.
   const int64_t last = std::max(*total, done);
   const double share = static_cast<double>(done) / static_cast<double>(last);
   line = std::to_string(static_cast<int>(share * 100)) + "%  " + line + "/" + std::to_string(last) + "  " +
-         speed;
+         rate_text;
   if (rate > 0) line += "  " + format_duration(static_cast<double>(last - done) / rate) + " left";
   const int room = std::min(width - static_cast<int>(line.size()) - 4, 40);
   if (room >= 8) {
     const auto filled = static_cast<size_t>(std::lround(share * room));
-    line = "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]  " + line;
+    std::string bar(filled, '#');
+    bar.append(static_cast<size_t>(room) - filled, '.');
+    line = "[" + bar + "]  " + line;
   }
   return line.substr(0, std::max(width, 0));
 }
 
-Progress::Progress(std::optional<int64_t> total, bool is_visible) : total_(total), is_visible_(is_visible) {}
+Progress::Progress(std::optional<int64_t> total, bool is_visible, std::string unit)
+    : total_(total), is_visible_(is_visible), unit_(std::move(unit)) {}
 
-Progress::~Progress() {
+Progress::~Progress() { wipe(); }
+
+void Progress::wipe() {
   if (is_visible_) put("\r\033[K");
 }
 
@@ -68,7 +76,8 @@ void Progress::advance() {
   if (!is_visible_ || now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  put("\r" + progress_line(done_, total_, seconds, terminal_width() - 1) + "\033[K");
+  const std::string line = progress_line(done_, total_, seconds, terminal_width() - 1, unit_);
+  put("\r" + line + "\033[K");
 }
 
 bool is_stderr_terminal() { return ::isatty(STDERR_FILENO) == 1; }

@@ -27,7 +27,7 @@ void warn_of_vanished(const std::string& file, const std::vector<int64_t>& befor
   for (const int64_t id : before) {
     if (std::ranges::find(after, id) != after.end()) continue;
     log_warning(file + ": object " + std::to_string(id) +
-                " is too small to be seen at the size of the video");
+                " is too small to be seen at the size of the picture");
   }
 }
 
@@ -49,11 +49,11 @@ at::Tensor read_mask(const PromptEntry& entry, const VideoInfo& video) {
   if (ids.empty()) throw MediaError(file + ": expected at least one object, found only background");
   if (labels.size(0) == video.height && labels.size(1) == video.width) return labels;
   log_warning(file + ": resized from " + size_text(labels.size(1), labels.size(0)) + " to " +
-              size_text(video.width, video.height) + ", the size of the video");
+              size_text(video.width, video.height) + ", the size of the picture");
   labels = resize_labels(labels, video.height, video.width);
   const std::vector<int64_t> kept = label_ids(labels);
   if (kept.empty()) {
-    throw MediaError(file + ": expected objects of at least a pixel of the video, found smaller ones");
+    throw MediaError(file + ": expected objects of at least a pixel of the picture, found smaller ones");
   }
   if (!entry.id) warn_of_vanished(file, ids, kept);
   return labels;

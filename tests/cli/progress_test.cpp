@@ -25,6 +25,10 @@ TEST(ProgressLine, WithoutATotalOnlyCounts) {
   EXPECT_EQ(progress_line(50, 0, 5.0, 79), "50 frames  10.0 frames/s");
 }
 
+TEST(ProgressLine, NamesWhatItCounts) {
+  EXPECT_EQ(progress_line(3, std::nullopt, 6.0, 79, "pictures"), "3 pictures  0.5 pictures/s");
+}
+
 TEST(ProgressLine, AnEstimateThatIsPassedStaysAtTheEnd) {
   EXPECT_EQ(progress_line(205, 200, 20.5, 40), "100%  205/205  10.0 frames/s  0:00 left");
 }
