@@ -13,7 +13,10 @@ namespace hqtrack {
 namespace po = boost::program_options;
 namespace {
 
-const std::set<std::string> kPlaces = {"box", "point", "mask"}, kAttributes = {"at", "name", "id"};
+const std::set<std::string> kPlaces = {"box", "point", "mask", "detections"},
+                            kAttributes = {"at", "name", "id", "min-score"};
+// What may stand beside --detections.
+const std::set<std::string> kOfDetections = {"detections", "at", "min-score"};
 
 std::vector<double> parse_numbers(const std::string& option, const std::string& text, size_t least,
                                   size_t most, const std::string& expected) {
@@ -52,7 +55,7 @@ class Grouping {
     const bool is_taken = option == "box" || option == "mask"
                               ? given_.contains("box") || given_.contains("mask")
                               : option != "point" && given_.contains(option);
-    if (is_taken || (is_place && is_described_)) close();
+    if (is_taken || (is_place && is_described_) || !fits_detections(option)) close();
     if (given_.empty()) entry_.source = "--" + option;
     given_.insert(option);
     if (is_place && !has_place_) {
@@ -63,12 +66,19 @@ class Grouping {
     assign(option, value);
   }
 
-  std::vector<PromptEntry> finish() {
+  /// What was grouped, without names.
+  PromptArguments finish() {
     close();
-    return std::move(entries_);
+    return std::move(prompts_);
   }
 
  private:
+  /// False where one of both, the objects of a file and the option, has nothing to do with the other.
+  bool fits_detections(const std::string& option) const {
+    if (given_.contains("detections")) return kOfDetections.contains(option);
+    return option != "detections" || std::ranges::includes(kOfDetections, given_);
+  }
+
   void assign(const std::string& option, const std::string& value) {
     const std::string name = "--" + option;
     if (value.empty()) throw UsageError(name + ": expected a value, found none");
@@ -84,6 +94,10 @@ class Grouping {
       entry_.points.push_back({v[0], v[1], v.size() < 3 || v[2] == 1});
     } else if (option == "mask") {
       entry_.mask = value;
+    } else if (option == "detections") {
+      detections_.file = value;
+    } else if (option == "min-score") {
+      detections_.min_score = parse_numbers(name, value, 1, 1, "a number")[0];
     } else if (option == "at") {
       entry_.at = parse_moment(name, value);
     } else if (option == "id") {
@@ -96,18 +110,28 @@ class Grouping {
   void close() {
     if (given_.empty()) return;
     if (!has_place_) {
-      throw UsageError(entry_.source + ": expected a --box, --point or --mask with it, found none");
+      const std::string expected = given_.contains("min-score") ? "--detections" : "--box, --point or --mask";
+      throw UsageError(entry_.source + ": expected a " + expected + " with it, found none");
     }
-    entries_.push_back(std::move(entry_));
+    if (given_.contains("detections")) {
+      detections_.at = entry_.at;
+      prompts_.detections.push_back(std::move(detections_));
+    } else if (given_.contains("min-score")) {
+      throw UsageError(entry_.source + ": expected no --min-score, which belongs to --detections, found one");
+    } else {
+      prompts_.entries.push_back(std::move(entry_));
+    }
     entry_ = {};
+    detections_ = {};
     given_.clear();
     has_place_ = is_described_ = false;
   }
 
-  std::vector<PromptEntry> entries_;
+  PromptArguments prompts_;
   PromptEntry entry_;
+  DetectionArguments detections_;
   std::set<std::string> given_;  // options of the object at hand
-  bool has_place_ = false;       // a box, point or mask among them
+  bool has_place_ = false;       // a box, point, mask or file of detections among them
   bool is_described_ = false;    // and behind it a time, name or id
 };
 
@@ -135,19 +159,20 @@ Moment parse_moment(const std::string& option, const std::string& text) {
 }
 
 PromptArguments parse_prompts(const CommandLine& line) {
-  PromptArguments prompts;
+  std::map<int64_t, std::string> names;
   Grouping grouping;
   for (const auto& [option, value] : line.in_order) {
     if (option == "name") {
       if (const auto named = split_name(value)) {
-        if (prompts.names.insert(*named).second) continue;
+        if (names.insert(*named).second) continue;
         throw UsageError("--name: expected one name for object " + std::to_string(named->first) +
                          ", found several");
       }
     }
     if (kPlaces.contains(option) || kAttributes.contains(option)) grouping.take(option, value);
   }
-  prompts.entries = grouping.finish();
+  PromptArguments prompts = grouping.finish();
+  prompts.names = std::move(names);
   return prompts;
 }
 

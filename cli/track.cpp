@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/detection_prompts.h"
 #include "cli/interruption.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -127,8 +128,9 @@ int run_track(std::span<const std::string> args) {
   const auto source = open_until_interrupted(*arguments, interruption.token());
   if (!source) return static_cast<int>(ExitCode::kInterrupted);
   const VideoInfo& video = source->info();
-  std::vector<TimedPrompt> prompts =
-      resolve_prompts(arguments->prompts.entries, arguments->prompts.names, video);
+  std::vector<PromptEntry> entries = arguments->prompts.entries;
+  add_detections(arguments->prompts.detections, video.height, video.width, entries);
+  std::vector<TimedPrompt> prompts = resolve_prompts(entries, arguments->prompts.names, video);
   HqTrack hqtrack(config, arguments->device);
   TrackStage stage(hqtrack, std::move(prompts));
 

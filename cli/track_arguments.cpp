@@ -22,6 +22,7 @@ images (frames/%05d.jpg), or - for standard input. For example:
   --mask FILE          picture of one object or, without --id, of several
   --at FRAME|T         when that is said: frame 0, or 4.5s, 1:20 (a time)
   --name NAME, --id N  its name and id; a known id: corrects that object
+  --detections FILE    COCO or MOT boxes, of frame --at, from --min-score S on
   --prompts FILE       the same from JSON, with removals (docs/prompts.md)
   -o, --output FILE    video with the objects drawn in: .mp4 .mov .mkv .webm
   --masks DIR          palette PNG of each frame: 00000.png, 00001.png ...
@@ -98,6 +99,11 @@ void check_not_an_input(const std::string& option, const fs::path& place, const 
       throw UsageError(option + ": " + place.string() + " would replace the input " + entry.mask.string());
     }
   }
+  for (const DetectionArguments& detections : arguments.prompts.detections) {
+    if (is_same_place(place, detections.file)) {
+      throw UsageError(option + ": " + place.string() + " is the file of --detections");
+    }
+  }
 }
 
 void check_free(const std::string& option, const fs::path& place, bool overwrites) {
@@ -155,8 +161,9 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   }
   if (arguments.video_output == fs::path("-")) throw UsageError("--output: expected a file, found '-'");
   if (arguments.mask_output == fs::path("-")) throw UsageError("--masks: expected a folder, found '-'");
-  if (arguments.prompts.entries.empty()) {
-    throw UsageError("expected an object to follow (--box, --point, --mask or --prompts), found none");
+  if (arguments.prompts.entries.empty() && arguments.prompts.detections.empty()) {
+    throw UsageError(
+        "expected an object to follow (--box, --point, --mask, --detections or --prompts), found none");
   }
   return arguments;
 }
