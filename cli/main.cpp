@@ -13,6 +13,7 @@
 #include "cli/eval.h"
 #include "cli/info.h"
 #include "cli/process.h"
+#include "cli/refine.h"
 #include "cli/track.h"
 #include "cli/train.h"
 #include "core/error.h"
@@ -26,14 +27,12 @@ struct Command {
   int (*run)(std::span<const std::string> args);
 };
 
-constexpr Command kCommands[] = {{"track", run_track},
-                                 {"info", run_info},
-                                 {"convert", run_convert},
-                                 {"eval", run_eval},
-                                 {"train", run_train}};
+constexpr Command kCommands[] = {{"track", run_track},     {"refine", run_refine}, {"info", run_info},
+                                 {"convert", run_convert}, {"eval", run_eval},     {"train", run_train}};
 
 constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COMMAND --help says more
   track     follow objects through a video: overlay video, masks, events
+  refine    cut objects out of pictures, sharpen masks: masks, COCO JSON
   info      what this program and machine can do; of a video or weights file
   convert   weights from .pth to .safetensors
   eval      scores on a data set
