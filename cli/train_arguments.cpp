@@ -14,11 +14,8 @@ vmos: the tracker, on short clips drawn from still pictures, and on sequences
 with masks where some are given. refiner: HQ-SAM, on composed stills, and on
 pictures with masks. Ctrl-C stops it; --resume goes on. For example:
   scripts/fetch_training_pictures.sh pictures
-  hqtrack train vmos --pictures pictures --out out/train \
-    --init models/nano.safetensors --set train.max_minutes=60
   hqtrack train refiner --pictures pictures --out out/refiner \
     --init models/nano_refiner.safetensors --set train.max_minutes=60
-
   --pictures DIR        photographs and cut-outs, in any folders below
   --out DIR             gets checkpoint, weights.safetensors, log.csv, log.svg
   --init WEIGHTS        start from these (default: random)
@@ -28,13 +25,11 @@ pictures with masks. Ctrl-C stops it; --resume goes on. For example:
   --preview PNG         only write a sheet of training pictures
   --device NAME         auto (default), cpu, cuda:N
   --threads N           CPU threads of the network (default: one a core)
-vmos:
-  --sequences DIR       sequences in the layout of DAVIS or YouTube-VOS
-  --validate-root DIR   measure J&F on a DAVIS set at every checkpoint
-  --validate-list FILE  its sequences, one a line (default: all)
-refiner:
-  --pairs DIR           pictures with masks in the layouts of HQSeg-44K
-  --validate-pairs DIR  measure IoU on such pictures at every checkpoint
+  --sequences DIR       vmos: sequences in the layout of DAVIS or YouTube-VOS
+  --validate-root DIR   vmos: measure J&F on a DAVIS set at every checkpoint
+  --validate-list FILE  vmos: its sequences, one a line (default: all)
+  --pairs DIR           refiner: pictures and masks in layouts of HQSeg-44K
+  --validate-pairs DIR  refiner: measure IoU on such at every checkpoint
 )";
 
 const std::vector<std::string> kVmosOnly = {"sequences", "validate-root", "validate-list"};

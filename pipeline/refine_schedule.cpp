@@ -4,9 +4,11 @@
 
 namespace hqtrack {
 
-std::array<bool, 256> RefineSchedule::due_objects(const TrackedFrame& tracked) const {
+std::array<bool, 256> RefineSchedule::due_objects(const TrackedFrame& tracked) {
   std::array<bool, 256> can_be{}, is_due{};
   const int64_t index = tracked.frame.index;
+  if (index <= last_index_) waits_.fill({});
+  last_index_ = index;
   if (config_.every_frames == 0 || index % config_.every_frames != 0) return is_due;
   for (const TrackedObject& object : tracked.objects) {
     can_be[object.id] = object.state != ObjectState::kLost && !object.choice;

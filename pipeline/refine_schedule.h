@@ -18,8 +18,9 @@ class RefineSchedule {
  public:
   explicit RefineSchedule(const RefinerConfig& config) : config_(config) {}
 
-  /// By id. Lost objects never are, nor those whose mask was given in this frame.
-  std::array<bool, 256> due_objects(const TrackedFrame& tracked) const;
+  /// By id. Lost objects never are, nor those whose mask was given in this frame. Called for each frame; an
+  /// index that is not above the one before begins another video.
+  std::array<bool, 256> due_objects(const TrackedFrame& tracked);
 
   /// What came of refining one of them.
   void report(int64_t frame_index, int64_t id, Choice choice, double iou);
@@ -31,6 +32,7 @@ class RefineSchedule {
   };
 
   RefinerConfig config_;
+  int64_t last_index_ = -1;
   std::array<Wait, 256> waits_{};
 };
 

@@ -111,7 +111,7 @@ TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({"a", "-o", "x", "-o", "y"}), "--output: expected once, found several times");
   EXPECT_EQ(track_error({"a", "--quiet=yes"}), "--quiet: expected no value, found one");
   EXPECT_EQ(track_error({"a", "-o", "o.mp4"}),
-            "expected an object to follow (--box, --point, --mask or --prompts), found none");
+            "expected an object to follow (--box, --point, --mask, --detections or --prompts), found none");
   EXPECT_EQ(track_error({"a", "--mask", "m"}),
             "expected an output (--output, --masks or --events), found none");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--threads", "0"}),

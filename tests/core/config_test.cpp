@@ -73,8 +73,9 @@ TEST_F(ConfigFile, SaysWhichFramesAreRefined) {
   EXPECT_EQ(load("refine: adaptive\n").refiner.every_frames, 1);
   EXPECT_FALSE(load("refine: adaptive\n", {"refine=every:2"}).refiner.is_adaptive);
   for (const std::string wrong : {"every:0", "every:-1", "every:", "every:2x", "every", "sometimes", "3"}) {
-    EXPECT_EQ(error_of("refine: " + (wrong.ends_with(":") ? "'" + wrong + "'" : wrong) + "\n"),
-              "a.yaml:1: refine: expected off, always, adaptive or every:N with N above 0, found '" + wrong + "'");
+    EXPECT_EQ(
+        error_of("refine: " + (wrong.ends_with(":") ? "'" + wrong + "'" : wrong) + "\n"),
+        "a.yaml:1: refine: expected off, always, adaptive or every:N with N above 0, found '" + wrong + "'");
   }
 }
 
@@ -213,6 +214,21 @@ TEST(Configs, PublishedModel) {
   EXPECT_EQ(config.refiner.every_frames, 1);
   EXPECT_EQ(config.refiner.encoder.widths, (std::vector<int64_t>{1280}));
   EXPECT_EQ(config.selector.iou_threshold, 0.1);
+}
+
+TEST(Configs, PublishedModelWithLightRefiner) {
+  const Config light = load_config(testing::repository_root() / "configs/hqtrack_light.yaml");
+  const Config full = load_config(testing::repository_root() / "configs/hqtrack.yaml");
+  EXPECT_EQ(light.refiner.encoder.type, "tiny_vit");
+  EXPECT_EQ(fs::path(light.refiner.weights).filename(), "sam_hq_vit_tiny.pth");
+  EXPECT_EQ(light.refiner.every_frames, 1);
+  EXPECT_EQ(light.refiner.multimask, full.refiner.multimask);
+  EXPECT_EQ(light.selector.iou_threshold, full.selector.iou_threshold);
+  EXPECT_EQ(light.tracker.weights, full.tracker.weights);
+  EXPECT_EQ(light.tracker.encoder.depths, full.tracker.encoder.depths);
+  EXPECT_EQ(light.tracker.propagation_16x.width, full.tracker.propagation_16x.width);
+  EXPECT_EQ(light.tracker.preprocess.max_long_edge, full.tracker.preprocess.max_long_edge);
+  EXPECT_EQ(light.tracker.memory.interval_frames, full.tracker.memory.interval_frames);
 }
 
 TEST_F(ConfigFile, TrainingTheRefinerNeedsAKindOfPrompt) {

@@ -1,4 +1,4 @@
-# cmake -D BUILD=DIR -D LIBTORCH_ROOT=DIR -D CXX=COMPILER -P install_test.cmake
+# cmake -D BUILD=DIR -D LIBTORCH_ROOT=DIR -D CXX=COMPILER -D EXAMPLES=DIR -D PICTURES=DIR -P install_test.cmake
 set(work ${BUILD}/tests/install_test)
 file(REMOVE_RECURSE ${work})
 
@@ -26,12 +26,23 @@ if(NOT position EQUAL 0)
 endif()
 run("moved program" ${tree}/bin/hqtrack info)
 
-run("configure a project that uses it" ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${work}/consumer -G Ninja
+run("configure the examples" ${CMAKE_COMMAND} -S ${EXAMPLES} -B ${work}/examples -G Ninja
     -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
     -D CMAKE_PREFIX_PATH=${tree} -D LIBTORCH_ROOT=${LIBTORCH_ROOT})
-run("build a project that uses it" ${CMAKE_COMMAND} --build ${work}/consumer)
-run("run a project that uses it" ${work}/consumer/consumer)
-if(NOT printed MATCHES "object 7: tracked")
-  message(FATAL_ERROR "consumer: expected 'object 7: tracked', found '${printed}'")
+run("build the examples" ${CMAKE_COMMAND} --build ${work}/examples)
+
+# Two pictures are a video; in the first one the box holds a white shape on black.
+run("track_video" ${work}/examples/track_video ${PICTURES} 200 120 380 360 ${work}/out.mp4)
+if(NOT printed MATCHES "frame 0: tracked, [1-9][0-9]+ pixels")
+  message(FATAL_ERROR "track_video: expected a tracked object in frame 0, found '${printed}'")
+endif()
+run("video of track_video" ${tree}/bin/hqtrack info ${work}/out.mp4)
+if(NOT printed MATCHES "640x480" OR NOT printed MATCHES "2 frames")
+  message(FATAL_ERROR "track_video: expected a video of 2 frames, 640x480, found '${printed}'")
+endif()
+run("edit_objects" ${work}/examples/edit_objects ${work}/state.safetensors)
+if(NOT printed MATCHES "frame 1:  light tracked [0-9]+ px  dark tracked [0-9]+ px\n" OR
+   NOT printed MATCHES "frame 3:  dark [a-z]+ [0-9]+ px\n$")
+  message(FATAL_ERROR "edit_objects: expected both objects in frame 1 and one at the end, found '${printed}'")
 endif()
 file(REMOVE_RECURSE ${work}) # half a gigabyte

@@ -17,6 +17,13 @@ TrackedFrame frame_of(int64_t index, std::vector<int64_t> ids) {
   return tracked;
 }
 
+RefinerConfig config_of(int64_t every_frames, bool is_adaptive = false) {
+  RefinerConfig config;
+  config.every_frames = every_frames;
+  config.is_adaptive = is_adaptive;
+  return config;
+}
+
 /// Frames in which object 1 is refined, when each refinement leaves this IoU.
 std::vector<int64_t> refined_frames(const RefinerConfig& config, int64_t frames, Choice choice, double iou) {
   RefineSchedule schedule(config);
@@ -32,9 +39,9 @@ std::vector<int64_t> refined_frames(const RefinerConfig& config, int64_t frames,
 using Frames = std::vector<int64_t>;
 
 TEST(RefineSchedule, AlwaysEveryAndOff) {
-  EXPECT_EQ(refined_frames({.every_frames = 0}, 5, Choice::kRefined, 0.5), Frames());
-  EXPECT_EQ(refined_frames({.every_frames = 1}, 4, Choice::kRefined, 1.0), (Frames{0, 1, 2, 3}));
-  EXPECT_EQ(refined_frames({.every_frames = 3}, 8, Choice::kRefined, 1.0), (Frames{0, 3, 6}));
+  EXPECT_EQ(refined_frames(config_of(0), 5, Choice::kRefined, 0.5), Frames());
+  EXPECT_EQ(refined_frames(config_of(1), 4, Choice::kRefined, 1.0), (Frames{0, 1, 2, 3}));
+  EXPECT_EQ(refined_frames(config_of(3), 8, Choice::kRefined, 1.0), (Frames{0, 3, 6}));
 }
 
 TEST(RefineSchedule, AdaptiveWaitsLongerWhereItDoesNotPay) {
@@ -46,7 +53,7 @@ TEST(RefineSchedule, AdaptiveWaitsLongerWhereItDoesNotPay) {
 }
 
 TEST(RefineSchedule, AdaptiveComesBackAtOnceWhereItPays) {
-  RefineSchedule schedule({.every_frames = 1, .is_adaptive = true, .pays_below_iou = 0.9});
+  RefineSchedule schedule(config_of(1, true));
   for (const int64_t i : {0, 1, 3}) schedule.report(i, 1, Choice::kRefined, 0.99);
   EXPECT_FALSE(schedule.due_objects(frame_of(6, {1}))[1]);
   EXPECT_TRUE(schedule.due_objects(frame_of(7, {1}))[1]);
@@ -54,8 +61,15 @@ TEST(RefineSchedule, AdaptiveComesBackAtOnceWhereItPays) {
   EXPECT_TRUE(schedule.due_objects(frame_of(8, {1}))[1]);
 }
 
+TEST(RefineSchedule, AnotherVideoBeginsAnew) {
+  RefineSchedule schedule(config_of(1, true));
+  schedule.due_objects(frame_of(100, {1}));
+  schedule.report(100, 1, Choice::kKept, 0.0);
+  EXPECT_TRUE(schedule.due_objects(frame_of(0, {1}))[1]);
+}
+
 TEST(RefineSchedule, OneDueObjectMakesAllDueWhereFramesAreEncodedWhole) {
-  RefinerConfig config{.every_frames = 1, .is_adaptive = true};
+  RefinerConfig config = config_of(1, true);
   for (const char* mode : {"frame", "crop"}) {
     config.mode = mode;
     RefineSchedule schedule(config);
@@ -68,7 +82,7 @@ TEST(RefineSchedule, OneDueObjectMakesAllDueWhereFramesAreEncodedWhole) {
 }
 
 TEST(RefineSchedule, LeavesLostAndGivenObjectsOut) {
-  RefineSchedule schedule({.every_frames = 1});
+  RefineSchedule schedule(config_of(1));
   TrackedFrame tracked = frame_of(0, {1, 2, 3});
   tracked.objects[0].state = ObjectState::kLost;
   tracked.objects[1].choice = Choice::kSkipped;
