@@ -73,9 +73,11 @@ void decode(benchmark::State& state, const std::string& variant) {
   for (auto _ : state) benchmark::DoNotOptimize(network->decode(embedding, prompts));
 }
 
-void refine(benchmark::State& state, const std::string& variant) {
+void refine(benchmark::State& state, const std::string& variant, const std::string& mode) {
   const Subject& given = subject(variant);
-  Refiner refiner(given.network, given.config);
+  RefinerConfig config = given.config;
+  config.mode = mode;
+  Refiner refiner(given.network, config);
   const at::Tensor mask = labels(state.range(0));
   for (auto _ : state) benchmark::DoNotOptimize(refiner.refine(given.picture, mask));
 }
@@ -89,7 +91,12 @@ void add_benchmarks() {
     const std::string& name = variant.first;
     measured(benchmark::RegisterBenchmark((name + "/encode").c_str(), encode, name));
     measured(benchmark::RegisterBenchmark((name + "/decode").c_str(), decode, name))->Arg(1)->Arg(3)->Arg(10);
-    measured(benchmark::RegisterBenchmark((name + "/refine").c_str(), refine, name))->Arg(1)->Arg(3)->Arg(10);
+    for (const std::string mode : {"frame", "crop"}) {
+      measured(benchmark::RegisterBenchmark((name + "/refine_" + mode).c_str(), refine, name, mode))
+          ->Arg(1)
+          ->Arg(3)
+          ->Arg(10);
+    }
   }
 }
 

@@ -45,8 +45,9 @@ TEST(RefineSchedule, AlwaysEveryAndOff) {
 }
 
 TEST(RefineSchedule, AdaptiveWaitsLongerWhereItDoesNotPay) {
-  RefinerConfig config{
-      .every_frames = 1, .is_adaptive = true, .pays_below_iou = 0.9, .longest_wait_frames = 8};
+  RefinerConfig config = config_of(1, true);
+  config.pays_below_iou = 0.9;
+  config.longest_wait_frames = 8;
   EXPECT_EQ(refined_frames(config, 5, Choice::kRefined, 0.8), (Frames{0, 1, 2, 3, 4}));
   EXPECT_EQ(refined_frames(config, 40, Choice::kRefined, 0.9), (Frames{0, 1, 3, 7, 15, 23, 31, 39}));
   EXPECT_EQ(refined_frames(config, 10, Choice::kKept, 0.0), (Frames{0, 1, 3, 7}));  // not taken: no use
