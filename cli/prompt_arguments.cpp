@@ -56,13 +56,10 @@ class Grouping {
                               ? given_.contains("box") || given_.contains("mask")
                               : option != "point" && given_.contains(option);
     if (is_taken || (is_place && is_described_) || !fits_detections(option)) close();
-    if (given_.empty()) entry_.source = "--" + option;
+    entry_.source += (given_.empty() ? "--" : " --") + option + " " + value;
     given_.insert(option);
-    if (is_place && !has_place_) {
-      has_place_ = true;
-      entry_.source = "--" + option + " " + value;
-    }
-    if (!is_place && has_place_) is_described_ = true;
+    has_place_ |= is_place;
+    is_described_ |= !is_place && has_place_;
     assign(option, value);
   }
 
@@ -111,7 +108,9 @@ class Grouping {
     if (given_.empty()) return;
     if (!has_place_) {
       const std::string expected = given_.contains("min-score") ? "--detections" : "--box, --point or --mask";
-      throw UsageError(entry_.source + ": expected a " + expected + " with it, found none");
+      throw UsageError(
+          entry_.source + ": expected a " + expected + " with it, found none" +
+          (given_.contains("name") ? "; an object of a mask or detection is named by --name ID=NAME" : ""));
     }
     if (given_.contains("detections")) {
       detections_.at = entry_.at;

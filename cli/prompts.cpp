@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -88,7 +90,8 @@ double approximate_s(const Moment& at, const VideoInfo& video) {
 }
 
 void check_moment(const PromptEntry& entry, const VideoInfo& video) {
-  constexpr int64_t kTolerance_us = 1'000'000;  // durations of containers are rounded
+  // Durations of containers are rounded.
+  const int64_t tolerance_us = video.has_exact_count ? 0 : 1'000'000;
   const auto refuse = [&](const std::string& expected) {
     fail(entry, "expected " + expected + ", found " + to_text(entry.at));
   };
@@ -96,7 +99,7 @@ void check_moment(const PromptEntry& entry, const VideoInfo& video) {
     if (*entry.at.time_us < video.start_us) {
       refuse("a time from " + to_text({.time_us = video.start_us}) + " on, where the tracked part begins");
     }
-    if (video.duration_us && *entry.at.time_us > video.start_us + *video.duration_us + kTolerance_us) {
+    if (video.duration_us && *entry.at.time_us >= video.start_us + *video.duration_us + tolerance_us) {
       refuse("a time before " + to_text({.time_us = video.start_us + *video.duration_us}) +
              ", where the video ends");
     }
@@ -111,12 +114,9 @@ void check_moment(const PromptEntry& entry, const VideoInfo& video) {
 /// Follows who is known at which moment.
 class Timeline {
  public:
-  Timeline(const std::vector<PromptEntry>& entries, const VideoInfo& video) : video_(video) {
-    for (const PromptEntry& entry : entries) {
-      if (entry.id) reserved_.insert(*entry.id);
-    }
-  }
+  explicit Timeline(const VideoInfo& video) : video_(video) {}
 
+  /// An id that is never given to an object without one.
   void reserve(int64_t id) { reserved_.insert(id); }
 
   PromptEdit resolve(const PromptEntry& entry, ObjectPrompt prompt) {
@@ -126,7 +126,8 @@ class Timeline {
     const Action action = entry.action.value_or(is_known ? Action::kCorrect : Action::kAdd);
     const std::string id = std::to_string(prompt.id);
     if (action == Action::kAdd && is_known) {
-      fail(entry, "expected a new id, found " + id + ", which is tracked by then");
+      fail(entry,
+           "expected a new id, found " + id + ", which is tracked by then (the action correct changes it)");
     }
     if (action != Action::kAdd && !is_known) {
       fail(entry, "expected an object to " + std::string(to_string(action)) + ", found no object " + id +
@@ -151,7 +152,7 @@ class Timeline {
   }
 
   const VideoInfo& video_;
-  std::set<int64_t> reserved_;  // never given to an object without an id
+  std::set<int64_t> reserved_;
   std::set<int64_t> known_;
 };
 
@@ -174,17 +175,33 @@ std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries
   }
   std::ranges::stable_sort(in_time, {},
                            [&](const PromptEntry* entry) { return approximate_s(entry->at, video); });
-  Timeline timeline(entries, video);
+  Timeline timeline(video);
   std::vector<std::pair<const PromptEntry*, ObjectPrompt>> prompts;
   for (const PromptEntry* entry : in_time) {
     for (ObjectPrompt& prompt : to_prompts(*entry, video)) {
-      if (prompt.id != 0) timeline.reserve(prompt.id);
+      // An --id may also mean, later, an object that got it by itself; other ids are new ones.
+      if (prompt.id != 0 && (!entry->id || entry->action == PromptEdit::Action::kAdd))
+        timeline.reserve(prompt.id);
       prompts.emplace_back(entry, std::move(prompt));
     }
   }
   std::set<int64_t> ids;
   std::vector<TimedPrompt> timed;
+  std::optional<double> moment_s;
+  std::map<int64_t, double> said;  // by id: when last
   for (auto& [entry, prompt] : prompts) {
+    if (const double now_s = approximate_s(entry->at, video); moment_s != now_s) {
+      moment_s = now_s;
+      for (const auto& [other, others_prompt] : prompts) {
+        if (others_prompt.id != 0 && approximate_s(other->at, video) == now_s)
+          timeline.reserve(others_prompt.id);
+      }
+    }
+    const auto [last, is_first] = said.emplace(prompt.id, *moment_s);
+    if (prompt.id != 0 && !is_first && std::exchange(last->second, *moment_s) == *moment_s) {
+      fail(*entry, "expected one prompt of an object in a frame, found a second one of object " +
+                       std::to_string(prompt.id));
+    }
     TimedPrompt& next = timed.emplace_back(entry->at, timeline.resolve(*entry, std::move(prompt)));
     ObjectPrompt& placed = next.edit.prompt;
     ids.insert(placed.id);

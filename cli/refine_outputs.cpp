@@ -29,6 +29,7 @@ class OutputNames {
  public:
   OutputNames(const std::set<RefineFormat>& formats, const std::vector<fs::path>& pictures)
       : formats_(formats) {
+    if (formats == std::set{RefineFormat::kCoco}) return;  // one file for all pictures
     for (const fs::path& picture : pictures) {
       const auto [other, is_new] = by_stem_.emplace(picture.stem().string(), picture);
       if (is_new) continue;

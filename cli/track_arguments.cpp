@@ -90,6 +90,15 @@ void check_not_an_input(const std::string& option, const fs::path& place, const 
       throw UsageError(option + ": " + place.string() + " is the folder of the input");
     }
   }
+  for (const auto& file : {arguments.prompt_file, arguments.config_file, arguments.weights_file}) {
+    if (file && is_same_place(place, *file)) {
+      throw UsageError(option + ": " + place.string() + " would replace the input " + file->string());
+    }
+  }
+  if (arguments.input != "-" && option != "--masks" &&
+      is_same_place(fs::absolute(place).parent_path(), arguments.input)) {
+    throw UsageError(option + ": " + place.string() + " lies in the input, a folder of pictures");
+  }
   for (const PromptEntry& entry : arguments.prompts.entries) {
     if (entry.mask.empty()) continue;
     const bool is_replaced = option == "--masks"

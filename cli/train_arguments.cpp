@@ -64,6 +64,9 @@ void check(const TrainArguments& arguments, const CommandLine& line) {
     throw UsageError(std::string("expected --pictures or ") + (is_vmos ? "--sequences" : "--pairs") +
                      ", found neither");
   }
+  if (!arguments.preview.empty() && arguments.preview.extension() != ".png") {
+    throw UsageError("--preview: expected a .png file, found " + arguments.preview.string());
+  }
   if (arguments.out.empty() && arguments.preview.empty()) {
     throw UsageError("--out: expected a folder for the results, found none");
   }

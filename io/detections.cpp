@@ -23,7 +23,8 @@ constexpr int64_t kLastFrame = std::numeric_limits<int32_t>::max();
 
 std::string read_text(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  if (!fs::is_regular_file(file) || !stream) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored) || !stream) {
     throw MediaError(file.string() + ": expected a file of detections, found none that can be read");
   }
   std::ostringstream text;

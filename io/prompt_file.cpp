@@ -41,7 +41,8 @@ class PromptFileReader {
   YAML::Node parse() const {
     std::ifstream stream(file_, std::ios::binary);
     std::ostringstream text;
-    if (!fs::is_regular_file(file_) || !(text << stream.rdbuf())) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file_, ignored) || !(text << stream.rdbuf())) {
       throw MediaError(file_.string() + ": expected a JSON file of prompts, found none that can be read");
     }
     try {
@@ -177,12 +178,14 @@ class PromptFileReader {
     const bool says_where = entry.box || !entry.points.empty() || !entry.mask.empty();
     if (entry.action == PromptEdit::Action::kRemove) {
       if (!entry.id || says_where || !entry.name.empty())
-        fail(node, key, "only an id and a time to remove an object");
+        fail(node, key, "only an id and a moment to remove an object");
       return;
     }
-    if (!says_where) fail(node, key, "a box, points or a mask");
-    if (entry.action == PromptEdit::Action::kCorrect && !entry.id)
-      fail(node, key, "the id of the object to correct");
+    if (!says_where)
+      throw MediaError(place(node) + ": " + key + ": expected a box, points or a mask, found none");
+    if (entry.action == PromptEdit::Action::kCorrect && !entry.id) {
+      throw MediaError(place(node) + ": " + key + ": expected the id of the object to correct, found none");
+    }
   }
 
   fs::path file_;

@@ -89,7 +89,11 @@ TrackedFrame VideoWriter::with_recent_prompts(TrackedFrame frame) {
                 [&](const auto& recent) { return now_us >= recent.first + kPromptsShown_us; });
   for (const ObjectPrompt& prompt : frame.prompts) recent_prompts_.emplace_back(now_us, prompt);
   frame.prompts.clear();
-  for (const auto& [time_us, prompt] : recent_prompts_) frame.prompts.push_back(prompt);
+  for (const auto& [time_us, prompt] : recent_prompts_) {
+    const bool is_there =
+        std::ranges::find(frame.objects, prompt.id, &TrackedObject::id) != frame.objects.end();
+    if (is_there) frame.prompts.push_back(prompt);
+  }
   return frame;
 }
 

@@ -301,7 +301,7 @@ class HqTrack::Impl {
       object.box = regions[id].box;
       object.area_px = regions[id].area_px;
       object.score = known.score;
-      object.choice = known.given;
+      if (known.given != Choice::kSkipped || refines_frames()) object.choice = known.given;
     }
     if (std::ranges::find(is_removed, true) != is_removed.end()) {
       tracked.label_mask = without(tracked.label_mask, is_removed);

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/log.h"
 
 namespace hqtrack {
 namespace {
@@ -70,6 +71,17 @@ std::vector<ObjectPrompt> prompts_to_make(std::span<const PromptEdit> edits, con
   return prompts;
 }
 
+/// A network may not do what it is told.
+void warn_of_missed_points(const ObjectPrompt& prompt, const at::Tensor& logits) {
+  for (const PromptPoint& point : prompt.points) {
+    const auto x = static_cast<int64_t>(point.x), y = static_cast<int64_t>(point.y);
+    if ((logits[y][x].item<float>() > 0) == point.is_object) continue;
+    log_warning("object " + std::to_string(prompt.id) + ": the mask that was found " +
+                (point.is_object ? "does not hold the point " : "holds the point beside it, ") +
+                std::to_string(x) + "," + std::to_string(y));
+  }
+}
+
 }  // namespace
 
 PromptMasks place_prompts(std::span<const PromptEdit> edits, const std::vector<int64_t>& known,
@@ -83,7 +95,9 @@ PromptMasks place_prompts(std::span<const PromptEdit> edits, const std::vector<i
   }
   if (!to_make.empty()) {
     at::Tensor surest = at::full(labels.sizes(), 0.0, at::kFloat);  // logits; above 0 = object
-    for (const MaskProposal& made : segment(to_make)) {
+    const std::vector<MaskProposal> all_made = segment(to_make);
+    for (size_t i = 0; i < all_made.size(); ++i) warn_of_missed_points(to_make[i], all_made[i].logits);
+    for (const MaskProposal& made : all_made) {
       const at::Tensor is_surer = made.logits.gt(surest), is_object = made.logits.gt(0);
       if (is_object.any().item<bool>()) {
         result.scores[made.id] = made.logits.masked_select(is_object).sigmoid().mean().item<double>();

@@ -9,6 +9,11 @@ std::array<bool, 256> RefineSchedule::due_objects(const TrackedFrame& tracked) {
   const int64_t index = tracked.frame.index;
   if (index <= last_index_) waits_.fill({});
   last_index_ = index;
+  std::array<Wait, 256> waits{};
+  for (const TrackedObject& object : tracked.objects) {
+    if (!object.choice) waits[object.id] = waits_[object.id];  // else it was said anew
+  }
+  waits_ = waits;
   if (config_.every_frames == 0 || index % config_.every_frames != 0) return is_due;
   for (const TrackedObject& object : tracked.objects) {
     can_be[object.id] = object.state != ObjectState::kLost && !object.choice;

@@ -19,6 +19,7 @@ namespace hqtrack {
 namespace {
 
 constexpr int64_t kLargestEdge = 1 << 20;
+constexpr int64_t kMostSlots = 255;  // labels have a byte
 
 GridSize image_size(const at::Tensor& image) { return {image.size(0), image.size(1)}; }
 
@@ -79,9 +80,15 @@ class Tracker::Impl {
     if (slot_of_id_.empty()) return begin_anew(label_mask);
     const std::vector<int64_t> ids = label_ids(label_mask);
     const auto num_new = std::ranges::count_if(ids, [&](int64_t id) { return !slot_of_id_.contains(id); });
+    const int64_t needed = engines_->num_objects() + num_new;
     const bool has_retired = engines_->num_objects() > static_cast<int64_t>(slot_of_id_.size());
-    const bool is_full = engines_->num_objects() + num_new > engines_->num_slots();
-    if (has_retired && is_full && config_.compatibility != "reference") return begin_anew(label_mask);
+    // What is not seen in this frame could not be found again.
+    const bool is_all_seen = std::ranges::all_of(
+        slot_of_id_, [&](const auto& known) { return std::ranges::binary_search(ids, known.first); });
+    const bool can_begin_anew = has_retired && (is_all_seen || needed > kMostSlots);
+    if (can_begin_anew && needed > engines_->num_slots() && config_.compatibility != "reference") {
+      return begin_anew(label_mask);
+    }
     add_reference(label_mask);
   }
 

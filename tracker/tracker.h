@@ -47,7 +47,8 @@ class Tracker {
 
   /// Gives the frame seen last, whose image this is, another label mask, and makes it a further reference.
   /// Ids may be new or known. When new ones need more slots than the engines have, and removed objects hold
-  /// some, the memory begins anew with this frame, so that it never outgrows the objects there are.
+  /// some, the memory begins anew with this frame, so that it does not outgrow the objects there are; but not
+  /// while an object is out of sight, which would be forgotten then, unless there are 255 slots.
   void correct(const at::Tensor& image, const at::Tensor& label_mask);
 
   /// Forgets an object: from the next frame on its pixels are background. Unknown ids change nothing.

@@ -80,11 +80,11 @@ TEST_F(PromptFile, NamesLineAndKeyOfWhatDoesNotFit) {
   EXPECT_EQ(error("{\"prompts\": [{\"action\": \"move\", \"id\": 1}]}"),
             ":1: prompts[0].action: expected add, correct or remove, found 'move'");
   EXPECT_EQ(error("{\"prompts\": [{\"action\": \"remove\"}]}"),
-            ":1: prompts[0]: expected only an id and a time to remove an object, found an object");
+            ":1: prompts[0]: expected only an id and a moment to remove an object, found an object");
   EXPECT_EQ(error("{\"prompts\": [{\"action\": \"correct\", \"box\": [1, 2, 3, 4]}]}"),
-            ":1: prompts[0]: expected the id of the object to correct, found an object");
+            ":1: prompts[0]: expected the id of the object to correct, found none");
   EXPECT_EQ(error("{\"prompts\": [{\"frame\": 3}]}"),
-            ":1: prompts[0]: expected a box, points or a mask, found an object");
+            ":1: prompts[0]: expected a box, points or a mask, found none");
   EXPECT_EQ(error("{\"prompts\": [{\"id\": 1, \"id\": 2, \"box\": [1, 2, 3, 4]}]}"),
             ":1: prompts[0].id: expected once, found twice");
 }

@@ -150,6 +150,16 @@ TEST(Tracker, ComingAndGoingObjectsNeedNoFurtherEngines) {
   }
 }
 
+TEST(Tracker, AnObjectOutOfSightIsNotForgottenForOthers) {
+  Tracker tracker(tiny_network(), tiny_config());  // 3 objects an engine
+  tracker.start(moving_discs(0), disc_labels(1, 2));
+  tracker.track(moving_discs(1));
+  tracker.remove(2);
+  tracker.correct(moving_discs(1), disc_labels(5, 6));  // 1 has no pixel here
+  EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 5, 6}));
+  EXPECT_EQ(tracker.num_engines(), 2);
+}
+
 TEST(Tracker, GoesOnFromASavedState) {
   for (const bool has_removed : {false, true}) {
     Tracker first(tiny_network(), tiny_config()), second(tiny_network(), tiny_config());
