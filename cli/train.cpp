@@ -74,8 +74,9 @@ std::unique_ptr<ClipSource> make_clips(const TrainArguments& arguments, const Tr
   if (arguments.sequences.empty()) return make_synthetic_clips(arguments.pictures, config);
   auto sequences = make_sequences(arguments.sequences, config);
   if (arguments.pictures.empty()) return sequences;
-  return std::make_unique<MixedClips>(make_synthetic_clips(arguments.pictures, config), std::move(sequences),
-                                      config.sequence_share, static_cast<uint64_t>(config.seed));
+  return std::make_unique<MixedSource<Clip>>(make_synthetic_clips(arguments.pictures, config),
+                                             std::move(sequences), config.sequence_share,
+                                             static_cast<uint64_t>(config.seed));
 }
 
 class TrainedTracker : public SequenceTracker {
@@ -135,8 +136,8 @@ StillSources make_stills(const TrainArguments& arguments, const Config& config) 
   if (!arguments.pairs.empty()) {
     auto pairs = make_pairs(arguments.pairs, {.seed = seed, .size_px = config.refiner.image_size});
     if (sources.training) {
-      sources.training = std::make_unique<MixedStills>(std::move(sources.training), std::move(pairs),
-                                                       train.pairs_share, seed);
+      sources.training = std::make_unique<MixedSource<Still>>(std::move(sources.training), std::move(pairs),
+                                                              train.pairs_share, seed);
     } else {
       sources.training = std::move(pairs);
     }

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "train/example_source.h"
+
 namespace hqtrack {
 
 /// A short square video with its true masks, as the trainer takes it.
@@ -13,11 +15,6 @@ struct Clip {
   int64_t num_objects = 0;  // all of them visible in frame 0, the reference
 };
 
-/// Clips by number. The same number gives the same clip, whatever was asked for before and by which thread.
-class ClipSource {
- public:
-  virtual ~ClipSource() = default;
-  virtual Clip clip(int64_t number) const = 0;
-};
+using ClipSource = ExampleSource<Clip>;
 
 }  // namespace hqtrack

@@ -171,7 +171,7 @@ PairStills::PairStills(std::vector<PicturePair> pairs, const PairStillOptions& o
   if (pairs_.empty()) throw MediaError("pairs: expected pictures with masks, found none");
 }
 
-Still PairStills::still(int64_t number) const {
+Still PairStills::example(int64_t number) const {
   if (!options_.is_augmented) {
     Random unused(0);
     return read_still(pairs_[static_cast<size_t>(number) % pairs_.size()], options_, unused);
@@ -186,15 +186,6 @@ Still PairStills::still(int64_t number) const {
   throw MediaError(last->mask.string() + ": expected masks with objects of at least " +
                    std::to_string(kLeastObjectPixels) + " px, found none in " + std::to_string(kMostDraws) +
                    " draws");
-}
-
-MixedStills::MixedStills(std::unique_ptr<StillSource> first, std::unique_ptr<StillSource> second,
-                         double share_of_second, uint64_t seed)
-    : first_(std::move(first)), second_(std::move(second)), share_of_second_(share_of_second), seed_(seed) {}
-
-Still MixedStills::still(int64_t number) const {
-  Random random(seed_ ^ 0x317, static_cast<uint64_t>(number));
-  return (random.chance(share_of_second_) ? *second_ : *first_).still(number);
 }
 
 }  // namespace hqtrack

@@ -34,25 +34,12 @@ class PairStills : public StillSource {
   PairStills(std::vector<PicturePair> pairs, const PairStillOptions& options);
   /// Throws MediaError naming the file for an unreadable picture or mask, for a mask of another size than its
   /// picture, and when 100 draws show no object.
-  Still still(int64_t number) const override;
+  Still example(int64_t number) const override;
   size_t num_pairs() const { return pairs_.size(); }
 
  private:
   std::vector<PicturePair> pairs_;
   PairStillOptions options_;
-};
-
-/// Stills of two sources, the second one with a fixed share.
-class MixedStills : public StillSource {
- public:
-  MixedStills(std::unique_ptr<StillSource> first, std::unique_ptr<StillSource> second, double share_of_second,
-              uint64_t seed);
-  Still still(int64_t number) const override;
-
- private:
-  std::unique_ptr<StillSource> first_, second_;
-  double share_of_second_;
-  uint64_t seed_;
 };
 
 }  // namespace hqtrack

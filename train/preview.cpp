@@ -68,7 +68,7 @@ at::Tensor tile_of(const at::Tensor& picture, int64_t side) {
 at::Tensor preview_sheet(const ClipSource& clips, int64_t rows) {
   std::vector<at::Tensor> sheet;
   for (int64_t row = 0; row < rows; ++row) {
-    const Clip clip = clips.clip(row);
+    const Clip clip = clips.example(row);
     std::vector<at::Tensor> tiles;
     for (int64_t frame = 0; frame < clip.images.size(0); ++frame) {
       tiles.push_back(clip.images[frame]);
@@ -84,7 +84,7 @@ at::Tensor preview_sheet(const StillSource& stills, const TrainConfig& config, i
   std::vector<std::vector<at::Tensor>> pictures;
   int64_t side = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    const Still still = stills.still(row);
+    const Still still = stills.example(row);
     const GridSize size{still.labels.size(0), still.labels.size(1)};
     side = std::max({side, (size.height + 1) / 2, (size.width + 1) / 2});
     Random random(static_cast<uint64_t>(config.seed), static_cast<uint64_t>(row));

@@ -94,7 +94,7 @@ class RefinerTask : public TrainingTask {
 
   Lesson lesson(int64_t number) const {
     Random random(static_cast<uint64_t>(config_.train.seed) ^ kQuestionSeed, static_cast<uint64_t>(number));
-    Lesson lesson{stills_.still(number), {}};
+    Lesson lesson{stills_.example(number), {}};
     const GridSize size{lesson.still.labels.size(0), lesson.still.labels.size(1)};
     lesson.questions =
         random_questions(lesson.still, input_size(size, network_->input_form(), config_.refiner.image_size),

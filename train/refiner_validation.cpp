@@ -55,7 +55,7 @@ RefinerValidation::RefinerValidation(const Config& config, c10::Device device)
 void RefinerValidation::add(const std::string& name, const StillSource& stills, int64_t count) {
   Group group{name, {}};
   for (int64_t number = 0; number < count; ++number) {
-    const Still still = stills.still(number);
+    const Still still = stills.example(number);
     const int object = largest_object(still);
     if (object > 0) group.questions.push_back(make_question(still, object, number));
   }

@@ -149,7 +149,7 @@ std::vector<SequenceClips::SequenceFrame> SequenceClips::random_frames(Random& r
   return frames;
 }
 
-Clip SequenceClips::clip(int64_t number) const {
+Clip SequenceClips::example(int64_t number) const {
   Random random(options_.seed ^ 0x5e9, static_cast<uint64_t>(number));
   const int size = static_cast<int>(options_.size_px);
   for (int draw = 0; draw < kMostDraws; ++draw) {
@@ -182,15 +182,6 @@ Clip SequenceClips::clip(int64_t number) const {
   throw MediaError(root_.string() + ": expected masks with objects of at least " +
                    std::to_string(kLeastVisiblePixels) + " px, found none in " + std::to_string(kMostDraws) +
                    " windows");
-}
-
-MixedClips::MixedClips(std::unique_ptr<ClipSource> first, std::unique_ptr<ClipSource> second,
-                       double share_of_second, uint64_t seed)
-    : first_(std::move(first)), second_(std::move(second)), share_of_second_(share_of_second), seed_(seed) {}
-
-Clip MixedClips::clip(int64_t number) const {
-  Random random(seed_ ^ 0x317, static_cast<uint64_t>(number));
-  return (random.chance(share_of_second_) ? *second_ : *first_).clip(number);
 }
 
 }  // namespace hqtrack

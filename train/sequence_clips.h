@@ -29,7 +29,7 @@ class SequenceClips : public ClipSource {
   SequenceClips(const std::filesystem::path& root, const SequenceClipOptions& options);
   /// Throws MediaError naming the file for an unreadable picture or mask, sizes that differ, and when 100
   /// draws find no object.
-  Clip clip(int64_t number) const override;
+  Clip example(int64_t number) const override;
   size_t num_sequences() const { return sequences_.size(); }
 
  private:
@@ -41,19 +41,6 @@ class SequenceClips : public ClipSource {
   std::filesystem::path root_;
   SequenceClipOptions options_;
   std::vector<std::vector<SequenceFrame>> sequences_;
-};
-
-/// Clips of two sources, the second one with a fixed share.
-class MixedClips : public ClipSource {
- public:
-  MixedClips(std::unique_ptr<ClipSource> first, std::unique_ptr<ClipSource> second, double share_of_second,
-             uint64_t seed);
-  Clip clip(int64_t number) const override;
-
- private:
-  std::unique_ptr<ClipSource> first_, second_;
-  double share_of_second_;
-  uint64_t seed_;
 };
 
 }  // namespace hqtrack

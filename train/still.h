@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "train/example_source.h"
+
 namespace hqtrack {
 
 /// A picture with the masks of its objects. In training its longer edge is that of the network's input.
@@ -13,11 +15,6 @@ struct Still {
   int64_t num_objects = 0;  // some may be hidden, but not all
 };
 
-/// Stills by number. The same number gives the same still, whatever was asked for before and by which thread.
-class StillSource {
- public:
-  virtual ~StillSource() = default;
-  virtual Still still(int64_t number) const = 0;
-};
+using StillSource = ExampleSource<Still>;
 
 }  // namespace hqtrack

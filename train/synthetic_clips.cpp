@@ -130,7 +130,7 @@ SyntheticClips::SyntheticClips(Pictures pictures, const SyntheticClipOptions& op
   if (pictures_.photographs.empty()) throw MediaError("synthetic clips: expected photographs, found none");
 }
 
-Clip SyntheticClips::clip(int64_t number) const {
+Clip SyntheticClips::example(int64_t number) const {
   Random random(options_.seed, static_cast<uint64_t>(number));
   while (true) {
     if (auto clip = try_clip(pictures_, options_, random)) return *std::move(clip);

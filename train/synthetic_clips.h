@@ -25,7 +25,7 @@ class SyntheticClips : public ClipSource {
   /// Keeps the pictures (shared storage). Throws MediaError when there is no photograph.
   SyntheticClips(Pictures pictures, const SyntheticClipOptions& options);
   /// On one machine the bytes depend on pictures, options and number alone.
-  Clip clip(int64_t number) const override;
+  Clip example(int64_t number) const override;
 
  private:
   Pictures pictures_;

@@ -132,7 +132,7 @@ SyntheticStills::SyntheticStills(Pictures pictures, const SyntheticStillOptions&
   if (pictures_.photographs.empty()) throw MediaError("synthetic stills: expected photographs, found none");
 }
 
-Still SyntheticStills::still(int64_t number) const {
+Still SyntheticStills::example(int64_t number) const {
   Random random(options_.seed ^ kSeed, static_cast<uint64_t>(number));
   while (true) {
     Scene scene = random_scene(pictures_, options_, random);

@@ -20,7 +20,7 @@ class SyntheticStills : public StillSource {
   /// Keeps the pictures (shared storage). Throws MediaError when there is no photograph.
   SyntheticStills(Pictures pictures, const SyntheticStillOptions& options);
   /// On one machine the bytes depend on pictures, options and number alone.
-  Still still(int64_t number) const override;
+  Still example(int64_t number) const override;
 
  private:
   Pictures pictures_;

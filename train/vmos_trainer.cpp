@@ -33,7 +33,7 @@ class VmosTask : public TrainingTask {
   }
 
   void start(int64_t first_batch) override {
-    loader_.emplace([this](int64_t number) { return clips_.clip(number); }, config_.train.batch_size,
+    loader_.emplace([this](int64_t number) { return clips_.example(number); }, config_.train.batch_size,
                     first_batch, num_loader_threads_);
   }
 

@@ -16,7 +16,7 @@ namespace {
 ClipBatch make_tiny_batch(int64_t num_frames) {
   const testing::TinyClips clips(num_frames);
   Random random(1);
-  return make_batch({clips.clip(0), clips.clip(1)}, 3, random);
+  return make_batch({clips.example(0), clips.example(1)}, 3, random);
 }
 
 struct Runner {
@@ -40,7 +40,7 @@ TEST(ClipBatch, GivesEveryObjectASlotOfItsOwn) {
   int silent = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
     Random random(seed);
-    const Clip clip = clips.clip(static_cast<int64_t>(seed));
+    const Clip clip = clips.example(static_cast<int64_t>(seed));
     const ClipBatch batch = make_batch({clip}, 3, random);
     const std::set<int64_t> slots(batch.slots[0].begin(), batch.slots[0].end());
     ASSERT_EQ(static_cast<int64_t>(slots.size()), clip.num_objects);
@@ -61,17 +61,17 @@ TEST(ClipBatch, GivesEveryObjectASlotOfItsOwn) {
 
 TEST(ClipBatch, KeepsUnknownPixelsAndPutsFramesFirst) {
   const testing::TinyClips clips(2);
-  Clip clip = clips.clip(0);
+  Clip clip = clips.example(0);
   clip.labels[1][0][0] = 255;
   Random random(1);
-  const ClipBatch batch = make_batch({clip, clips.clip(1)}, 3, random);
+  const ClipBatch batch = make_batch({clip, clips.example(1)}, 3, random);
   EXPECT_EQ(batch.images.sizes(), (std::vector<int64_t>{2, 2, 33, 33, 3}));
   EXPECT_TRUE(batch.images[1][0].equal(clip.images[1]));
   EXPECT_EQ(batch.labels[1][0][0][0].item<int64_t>(), 255);
 }
 
 TEST(ClipBatch, RejectsMoreObjectsThanSlots) {
-  Clip clip = testing::TinyClips(2).clip(0);
+  Clip clip = testing::TinyClips(2).example(0);
   clip.num_objects = 4;
   Random random(1);
   EXPECT_THROW(make_batch({clip}, 3, random), c10::Error);
@@ -79,22 +79,22 @@ TEST(ClipBatch, RejectsMoreObjectsThanSlots) {
 
 TEST(BatchLoader, KeepsTheOrderWithManyThreads) {
   const testing::TinyClips clips(2);
-  BatchLoader<Clip> loader([&](int64_t number) { return clips.clip(number); }, 3, /*first_batch=*/5,
+  BatchLoader<Clip> loader([&](int64_t number) { return clips.example(number); }, 3, /*first_batch=*/5,
                            /*num_threads=*/4);
   for (int64_t batch = 5; batch < 12; ++batch) {
     const std::vector<Clip> got = loader.next();
     ASSERT_EQ(got.size(), 3u);
     for (int64_t i = 0; i < 3; ++i)
-      EXPECT_TRUE(got[i].images.equal(clips.clip(batch * 3 + i).images)) << batch;
+      EXPECT_TRUE(got[i].images.equal(clips.example(batch * 3 + i).images)) << batch;
   }
 }
 
 TEST(BatchLoader, HandsOnTheErrorOfItsSource) {
   struct Failing : ClipSource {
-    Clip clip(int64_t) const override { throw std::runtime_error("no clip"); }
+    Clip example(int64_t) const override { throw std::runtime_error("no clip"); }
   };
   const Failing clips;
-  BatchLoader<Clip> loader([&](int64_t number) { return clips.clip(number); }, 2, 0, 2);
+  BatchLoader<Clip> loader([&](int64_t number) { return clips.example(number); }, 2, 0, 2);
   EXPECT_THROW(loader.next(), std::runtime_error);
 }
 

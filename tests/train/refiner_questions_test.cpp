@@ -29,7 +29,7 @@ TEST(RefinerQuestions, KeepTheSharesOfTheKinds) {
   config.point_share = 0.3;
   config.box_and_point_share = 0.1;
   config.mask_share = 0.2;
-  const Still still = testing::TinyStills().still(0);
+  const Still still = testing::TinyStills().example(0);
   std::array<int64_t, 4> counts{};
   for (uint64_t i = 0; i < 200; ++i) {
     Random random(1, i);
@@ -45,7 +45,7 @@ TEST(RefinerQuestions, HaveThePromptsOfTheirKindAndTheRightAnswers) {
   RefinerTrainConfig config;
   config.prompts_per_picture = 8;
   for (int64_t number = 0; number < 10; ++number) {
-    const Still still = testing::TinyStills().still(number);
+    const Still still = testing::TinyStills().example(number);
     Random random(2, static_cast<uint64_t>(number));
     for (const Questions& questions : random_questions(still, kInput, config, random)) {
       const Prompts& prompts = questions.prompts;
@@ -64,7 +64,9 @@ TEST(RefinerQuestions, HaveThePromptsOfTheirKindAndTheRightAnswers) {
           const auto x = prompts.points[i][k][0].item<int64_t>(), y = prompts.points[i][k][1].item<int64_t>();
           const bool is_on = still.labels[y][x].item<int64_t>() == questions.objects[static_cast<size_t>(i)];
           EXPECT_EQ(prompts.labels[i][k].item<int64_t>(), is_on ? 1 : 0);
-          if (k == 0) EXPECT_TRUE(is_on);
+          if (k == 0) {
+            EXPECT_TRUE(is_on);
+          }
         }
       }
     }
@@ -84,14 +86,14 @@ TEST(RefinerQuestions, BoxesWithoutJitterAreOuterBoxes) {
 }
 
 TEST(RefinerQuestions, NeedAnObject) {
-  Still still = testing::TinyStills().still(0);
+  Still still = testing::TinyStills().example(0);
   still.labels.zero_();
   Random random(1);
   EXPECT_THROW(random_questions(still, kInput, {}, random), c10::Error);
 }
 
 TEST(WrongMask, IsWrongButNotHopeless) {
-  const Still still = testing::TinyStills().still(1);
+  const Still still = testing::TinyStills().example(1);
   const cv::Mat labels = map_of(still.labels), truth = labels == 2;
   double sum = 0;
   for (uint64_t i = 0; i < 200; ++i) {

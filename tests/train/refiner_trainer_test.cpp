@@ -24,9 +24,9 @@ using testing::tiny_refiner_config;
 class StoppingStills : public StillSource {
  public:
   StoppingStills(std::stop_source& stop, int64_t last) : stop_(stop), last_(last) {}
-  Still still(int64_t number) const override {
+  Still example(int64_t number) const override {
     if (number >= last_) stop_.request_stop();
-    return stills_.still(number);
+    return stills_.example(number);
   }
 
  private:

@@ -50,7 +50,7 @@ SequenceClipOptions small_options() {
 
 std::string error_of(const fs::path& root) {
   try {
-    SequenceClips(root, small_options()).clip(0);
+    SequenceClips(root, small_options()).example(0);
   } catch (const MediaError& error) {
     return error.what();
   }
@@ -73,7 +73,7 @@ TEST(SequenceClips, LabelsAgreeWithPixels) {
   write_sequence(folder.path(), "one", 8);
   const SequenceClips clips(folder.path(), small_options());
   for (int64_t number = 0; number < 20; ++number) {
-    const Clip clip = clips.clip(number);
+    const Clip clip = clips.example(number);
     ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 49, 49, 3}));
     const at::Tensor brightness = clip.images.to(at::kFloat).mean(-1);
     std::vector<at::Tensor> distances;
@@ -93,10 +93,10 @@ TEST(SequenceClips, SameNumberGivesTheSameBytes) {
   const testing::TemporaryFolder folder;
   write_sequence(folder.path(), "one", 8);
   const SequenceClips a(folder.path(), small_options()), b(folder.path(), small_options());
-  a.clip(3);
-  EXPECT_TRUE(a.clip(5).images.equal(b.clip(5).images));
-  EXPECT_TRUE(a.clip(5).labels.equal(b.clip(5).labels));
-  EXPECT_FALSE(a.clip(5).images.equal(b.clip(6).images));
+  a.example(3);
+  EXPECT_TRUE(a.example(5).images.equal(b.example(5).images));
+  EXPECT_TRUE(a.example(5).labels.equal(b.example(5).labels));
+  EXPECT_FALSE(a.example(5).images.equal(b.example(6).images));
 }
 
 TEST(SequenceClips, KeepsToTheNumberOfObjects) {
@@ -106,7 +106,7 @@ TEST(SequenceClips, KeepsToTheNumberOfObjects) {
   options.max_objects = 1;
   const SequenceClips clips(folder.path(), options);
   for (int64_t number = 0; number < 10; ++number)
-    EXPECT_EQ(clips.clip(number).labels.max().item<int64_t>(), 1);
+    EXPECT_EQ(clips.example(number).labels.max().item<int64_t>(), 1);
 }
 
 TEST(SequenceClips, SaysWhatIsWrong) {
@@ -124,15 +124,15 @@ TEST(SequenceClips, SaysWhatIsWrong) {
   EXPECT_NE(error_of(folder.path()).find(image.string()), std::string::npos);
 }
 
-TEST(MixedClips, TakesTheShareOfTheSecond) {
+TEST(MixedSource, TakesTheShareOfTheSecond) {
   struct Numbered : ClipSource {
     explicit Numbered(int64_t objects) : objects(objects) {}
-    Clip clip(int64_t) const override { return {{}, {}, objects}; }
+    Clip example(int64_t) const override { return {{}, {}, objects}; }
     int64_t objects;
   };
-  const MixedClips clips(std::make_unique<Numbered>(1), std::make_unique<Numbered>(2), 0.25, 1);
+  const MixedSource<Clip> clips(std::make_unique<Numbered>(1), std::make_unique<Numbered>(2), 0.25, 1);
   int64_t second = 0;
-  for (int64_t i = 0; i < 4000; ++i) second += clips.clip(i).num_objects == 2;
+  for (int64_t i = 0; i < 4000; ++i) second += clips.example(i).num_objects == 2;
   EXPECT_NEAR(static_cast<double>(second), 1000, 120);
 }
 

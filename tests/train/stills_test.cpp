@@ -34,16 +34,16 @@ TEST(SyntheticStills, DependOnSeedAndNumberAlone) {
   SyntheticStillOptions options = small_options();
   options.seed = 2;
   const SyntheticStills other(testing::drawn_pictures(), options);
-  const Still later = one.still(5);
-  EXPECT_TRUE(same(later, two.still(5)));
-  EXPECT_FALSE(same(one.still(4), later));
-  EXPECT_FALSE(same(other.still(5), later));
+  const Still later = one.example(5);
+  EXPECT_TRUE(same(later, two.example(5)));
+  EXPECT_FALSE(same(one.example(4), later));
+  EXPECT_FALSE(same(other.example(5), later));
 }
 
 TEST(SyntheticStills, HaveTheirSizeAndShowAnObject) {
   const SyntheticStills stills(testing::drawn_pictures(), small_options());
   for (int64_t number = 0; number < 40; ++number) {
-    const Still still = stills.still(number);
+    const Still still = stills.example(number);
     EXPECT_EQ(std::max(still.image.size(0), still.image.size(1)), 128) << number;
     EXPECT_EQ(still.image.sizes().slice(0, 2), still.labels.sizes()) << number;
     EXPECT_LE(still.labels.max().item<int64_t>(), still.num_objects) << number;
@@ -103,15 +103,15 @@ TEST_F(Pairs, AreFoundInEveryLayoutOfHqSeg44k) {
 TEST_F(Pairs, AreReadAsTheyAreOrAugmented) {
   write("a.jpg", "a.png");
   const PairStills plain(find_pairs(folder_.path()), {.is_augmented = false});
-  const Still still = plain.still(0);
+  const Still still = plain.example(0);
   EXPECT_EQ(still.image.sizes(), (std::vector<int64_t>{90, 120, 3}));
   EXPECT_EQ(still.labels.sum().item<int64_t>(), 50 * 40);
   const PairStills augmented(find_pairs(folder_.path()), {.size_px = 96});
   for (int64_t number = 0; number < 20; ++number) {
-    const Still cut = augmented.still(number);
+    const Still cut = augmented.example(number);
     EXPECT_EQ(std::max(cut.image.size(0), cut.image.size(1)), 96);
     EXPECT_GE(most_pixels_of_an_object(cut), kLeastObjectPixels);
-    EXPECT_TRUE(same(cut, augmented.still(number)));
+    EXPECT_TRUE(same(cut, augmented.example(number)));
   }
 }
 
@@ -122,10 +122,10 @@ TEST_F(Pairs, SayWhatIsWrong) {
   EXPECT_NE(error_of([&] { find_pairs(root); }).find("found none"), std::string::npos);
   write("a.jpg", "a.png", /*mask_width=*/100);
   const PairStills other_size(find_pairs(root), {});
-  EXPECT_EQ(error_of([&] { other_size.still(0); }),
+  EXPECT_EQ(error_of([&] { other_size.example(0); }),
             root + "/a.png: expected a mask of 120x90 as its picture, found 100x90");
   testing::write_bytes(folder_.path() / "a.png", {'x', 'y'});
-  EXPECT_NE(error_of([&] { other_size.still(0); }).find(root + "/a.png"), std::string::npos);
+  EXPECT_NE(error_of([&] { other_size.example(0); }).find(root + "/a.png"), std::string::npos);
 }
 
 }  // namespace

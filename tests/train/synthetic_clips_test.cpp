@@ -29,16 +29,16 @@ TEST(SyntheticClips, SameSeedAndNumberGiveTheSameBytes) {
   const SyntheticClips one(testing::drawn_pictures(), small_options()),
       two(testing::drawn_pictures(), small_options());
   for (const int64_t number : {0, 7, 1000000})
-    EXPECT_TRUE(same(one.clip(number), two.clip(number))) << number;
+    EXPECT_TRUE(same(one.example(number), two.example(number))) << number;
 }
 
 TEST(SyntheticClips, OrderAndThreadsDoNotMatter) {
   const SyntheticClips clips(testing::drawn_pictures(), small_options());
   std::vector<Clip> forward, backward(8);
-  for (int64_t i = 0; i < 8; ++i) forward.push_back(clips.clip(i));
+  for (int64_t i = 0; i < 8; ++i) forward.push_back(clips.example(i));
   {
     std::vector<std::jthread> threads;
-    for (int64_t i = 7; i >= 0; --i) threads.emplace_back([&, i] { backward[i] = clips.clip(i); });
+    for (int64_t i = 7; i >= 0; --i) threads.emplace_back([&, i] { backward[i] = clips.example(i); });
   }
   for (int64_t i = 0; i < 8; ++i) EXPECT_TRUE(same(forward[i], backward[i])) << i;
 }
@@ -48,8 +48,8 @@ TEST(SyntheticClips, AnotherNumberOrSeedIsAnotherClip) {
   const SyntheticClips clips(testing::drawn_pictures(), options);
   options.seed = 2;
   const SyntheticClips others(testing::drawn_pictures(), options);
-  EXPECT_FALSE(same(clips.clip(0), clips.clip(1)));
-  EXPECT_FALSE(same(clips.clip(0), others.clip(0)));
+  EXPECT_FALSE(same(clips.example(0), clips.example(1)));
+  EXPECT_FALSE(same(clips.example(0), others.example(0)));
 }
 
 TEST(SyntheticClips, ReferenceShowsEveryObjectAndNoOtherLabelAppears) {
@@ -58,7 +58,7 @@ TEST(SyntheticClips, ReferenceShowsEveryObjectAndNoOtherLabelAppears) {
   const SyntheticClips clips(testing::drawn_pictures(), options);
   int64_t most = 0;
   for (int64_t i = 0; i < 40; ++i) {
-    const Clip clip = clips.clip(i);
+    const Clip clip = clips.example(i);
     ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 81, 81, 3}));
     ASSERT_EQ(clip.labels.sizes(), (std::vector<int64_t>{3, 81, 81}));
     for (int64_t object = 1; object <= clip.num_objects; ++object) {
@@ -76,7 +76,7 @@ TEST(SyntheticClips, WorkWithPhotographsAlone) {
   pictures.stamps.clear();
   pictures.drawings.clear();
   const SyntheticClips clips(pictures, small_options());
-  for (int64_t i = 0; i < 10; ++i) EXPECT_GE(clips.clip(i).num_objects, 1);
+  for (int64_t i = 0; i < 10; ++i) EXPECT_GE(clips.example(i).num_objects, 1);
 }
 
 TEST(SyntheticClips, NeedAPhotograph) {

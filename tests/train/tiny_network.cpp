@@ -25,7 +25,7 @@ Config tiny_config() {
   return config;
 }
 
-Clip TinyClips::clip(int64_t number) const {
+Clip TinyClips::example(int64_t number) const {
   Random random(4, static_cast<uint64_t>(number));
   Clip clip{at::empty({num_frames_, 33, 33, 3}, at::kByte), at::zeros({num_frames_, 33, 33}, at::kByte),
             1 + random.index(2)};

@@ -13,7 +13,7 @@ Config tiny_config();
 class TinyClips : public ClipSource {
  public:
   explicit TinyClips(int64_t num_frames) : num_frames_(num_frames) {}
-  Clip clip(int64_t number) const override;
+  Clip example(int64_t number) const override;
 
  private:
   int64_t num_frames_;

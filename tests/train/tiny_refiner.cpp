@@ -22,7 +22,7 @@ Config tiny_refiner_config() {
   return config;
 }
 
-Still TinyStills::still(int64_t number) const {
+Still TinyStills::example(int64_t number) const {
   Random random(4, static_cast<uint64_t>(number));
   Still still{at::empty({48, 64, 3}, at::kByte), at::zeros({48, 64}, at::kByte), 2};
   uint8_t* const pixels = still.image.mutable_data_ptr<uint8_t>();

@@ -12,7 +12,7 @@ Config tiny_refiner_config();
 /// A bright square and a dark one on noise, 48 x 64 px.
 class TinyStills : public StillSource {
  public:
-  Still still(int64_t number) const override;
+  Still example(int64_t number) const override;
 };
 
 }  // namespace hqtrack::testing

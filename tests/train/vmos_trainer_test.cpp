@@ -28,9 +28,9 @@ Trained train(const Config& config, const fs::path& folder, bool resume = false,
    public:
     Counting(const ClipSource& clips, std::stop_source& stop, int64_t last)
         : clips_(clips), stop_(stop), last_(last) {}
-    Clip clip(int64_t number) const override {
+    Clip example(int64_t number) const override {
       if (last_ > 0 && number >= last_) stop_.request_stop();
-      return clips_.clip(number);
+      return clips_.example(number);
     }
 
    private:
