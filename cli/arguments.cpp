@@ -102,6 +102,12 @@ std::string CommandLine::text(const std::string& option, const std::string& othe
   return has(option) ? options[option].as<std::string>() : otherwise;
 }
 
+std::optional<std::string> CommandLine::given(const std::string& option) const {
+  if (!has(option)) return std::nullopt;
+  if (text(option).empty()) throw UsageError("--" + option + ": expected a value, found none");
+  return text(option);
+}
+
 std::vector<std::string> CommandLine::texts(const std::string& option) const {
   return has(option) ? options[option].as<std::vector<std::string>>() : std::vector<std::string>{};
 }

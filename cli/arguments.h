@@ -20,6 +20,8 @@ struct CommandLine {
 
   bool has(const std::string& option) const { return options.count(option) > 0; }
   std::string text(const std::string& option, const std::string& otherwise = {}) const;
+  /// The same; empty when it is not there. Throws UsageError for a value without a character.
+  std::optional<std::string> given(const std::string& option) const;
   /// Values of an option that may be given several times.
   std::vector<std::string> texts(const std::string& option) const;
 };

@@ -1,7 +1,5 @@
 #include "cli/eval.h"
 
-#include <ATen/Parallel.h>
-
 #include <boost/program_options/value_semantic.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -10,8 +8,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
-#include "cli/paths.h"
-#include "core/config.h"
+#include "cli/network_arguments.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/davis_dataset.h"
@@ -50,18 +47,15 @@ struct EvalArguments {
   fs::path root, list_file;
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
-  fs::path config_file, weights_file;
-  std::vector<std::string> overrides;
-  std::string device = "auto";
-  std::optional<int64_t> num_threads;
+  NetworkArguments network;           // the weights are the tracker's
 };
 
 po::options_description eval_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
+  add_network_options(options);
   options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
-      "config", text())("weights", text())("set", po::value<std::vector<std::string>>()->composing())(
-      "device", text())("threads", text());
+      "weights", text());
   return options;
 }
 
@@ -77,19 +71,12 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
       if (line->has(option)) throw UsageError("--" + std::string(option) + ": has no meaning with --results");
     }
   }
-  EvalArguments arguments{.root = line->text("root"),
-                          .list_file = line->text("list"),
-                          .json_output = line->text("json"),
-                          .mask_output = line->text("masks"),
-                          .results = line->text("results"),
-                          .config_file = line->text("config"),
-                          .weights_file = line->text("weights"),
-                          .overrides = line->texts("set"),
-                          .device = line->text("device", "auto"),
-                          .num_threads = std::nullopt};
-  if (line->has("threads"))
-    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
-  return arguments;
+  return EvalArguments{.root = line->text("root"),
+                       .list_file = line->text("list"),
+                       .json_output = line->text("json"),
+                       .mask_output = line->text("masks"),
+                       .results = line->text("results"),
+                       .network = parse_network(*line)};
 }
 
 /// Looks at the outputs before hours of work: masks must not replace those they are compared with.
@@ -135,13 +122,13 @@ void print(const std::string& lines) {
 
 DavisScores score_tracker(const EvalArguments& arguments, const std::vector<DavisSequence>& sequences,
                           const OnSequence& on_sequence, DavisRun& run) {
-  const fs::path file = arguments.config_file.empty() ? default_config_path() : arguments.config_file;
-  Config config = load_config(file, arguments.overrides);
-  if (!arguments.weights_file.empty()) config.tracker.weights = fs::absolute(arguments.weights_file).string();
-  run.config = file.stem().string();
+  Config config = load_config(arguments.network);
+  const fs::path& weights = arguments.network.weights_file;
+  if (!weights.empty()) config.tracker.weights = fs::absolute(weights).string();
+  run.config = config.file.stem().string();
   run.weights = config.tracker.weights;
-  run.device = resolve_device(arguments.device).str();
-  HqTrackSequenceTracker tracker(config, arguments.device);
+  run.device = resolve_device(arguments.network.device).str();
+  HqTrackSequenceTracker tracker(config, arguments.network.device);
   return evaluate_tracker(sequences, tracker, arguments.mask_output, on_sequence);
 }
 
@@ -150,7 +137,7 @@ DavisScores score_tracker(const EvalArguments& arguments, const std::vector<Davi
 int run_eval(std::span<const std::string> args) {
   const auto arguments = parse_eval_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
-  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
+  use_threads(arguments->network);
   const std::vector<DavisSequence> sequences = read_davis_dataset(arguments->root, arguments->list_file);
   check_outputs(*arguments, sequences);
 

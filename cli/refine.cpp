@@ -1,6 +1,5 @@
 #include "cli/refine.h"
 
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -11,12 +10,10 @@
 
 #include "cli/detection_prompts.h"
 #include "cli/interruption.h"
-#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
 #include "cli/refine_arguments.h"
 #include "cli/refine_outputs.h"
-#include "core/config.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -146,10 +143,11 @@ Objects described_objects(const PromptArguments& prompts, const at::Tensor& imag
   return objects;
 }
 
-Refiner load_refiner(const RefineArguments& arguments) {
-  const fs::path file = arguments.config_file ? *arguments.config_file : default_config_path();
-  Config config = load_config(file, arguments.overrides);
-  if (arguments.weights_file) config.refiner.weights = fs::absolute(*arguments.weights_file).string();
+Refiner load_refiner(const NetworkArguments& arguments) {
+  Config config = load_config(arguments);
+  if (!arguments.weights_file.empty()) {
+    config.refiner.weights = fs::absolute(arguments.weights_file).string();
+  }
   if (config.refiner.weights.empty()) {
     throw ConfigError(config.file.string() + ": refiner.weights: expected a weights file, found nothing");
   }
@@ -265,13 +263,13 @@ int run_refine(std::span<const std::string> args) {
   const auto arguments = parse_refine_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   if (arguments->is_quiet) set_log_level(LogLevel::kError);
-  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
+  use_threads(arguments->network);
   Plan plan = arguments->detections ? plan_data_set(*arguments) : plan_images(*arguments);
   check_refine_outputs(*arguments, plan.pictures(), plan.inputs);
 
   const c10::InferenceMode guard;
   const Interruption interruption;
-  RefineRun run(*arguments, std::move(plan), load_refiner(*arguments));
+  RefineRun run(*arguments, std::move(plan), load_refiner(arguments->network));
   const bool is_complete = run.run(interruption.token());
   log_info((is_complete ? "" : "interrupted after ") + run.summary());
   if (!is_complete) return static_cast<int>(ExitCode::kInterrupted);

@@ -36,17 +36,10 @@ po::options_description refine_options() {
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   po::options_description options;
   add_prompt_options(options);
-  options.add_options()("output,o", text())("format", texts())("images", text())("config", text())(
-      "weights", text())("set", texts())("device", text())("threads", text())("overwrite", po::bool_switch())(
-      "quiet", po::bool_switch());
+  add_network_options(options);
+  options.add_options()("output,o", text())("format", texts())("images", text())("weights", text())(
+      "overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
-}
-
-std::string text_of(const CommandLine& line, const std::string& option) {
-  if (line.has(option) && line.text(option).empty()) {
-    throw UsageError("--" + option + ": expected a value, found none");
-  }
-  return line.text(option);
 }
 
 std::set<RefineFormat> parse_formats(const std::vector<std::string>& lists) {
@@ -115,19 +108,14 @@ std::optional<RefineArguments> parse_refine_arguments(std::span<const std::strin
   take_prompts(*line, arguments);
   check_sources(arguments, *line);
   if (arguments.detections) {
-    arguments.image_folder =
-        line->has("images") ? fs::path(text_of(*line, "images")) : arguments.detections->file.parent_path();
+    const auto folder = line->given("images");
+    arguments.image_folder = folder ? fs::path(*folder) : arguments.detections->file.parent_path();
   }
-  arguments.output = text_of(*line, "output");
-  if (arguments.output.empty()) throw UsageError("--output: expected a folder, found none");
+  if (!line->has("output")) throw UsageError("--output: expected a folder, found none");
+  arguments.output = *line->given("output");
   arguments.formats = parse_formats(line->texts("format"));
   arguments.overwrites = line->options["overwrite"].as<bool>();
-  if (line->has("config")) arguments.config_file = text_of(*line, "config");
-  if (line->has("weights")) arguments.weights_file = text_of(*line, "weights");
-  arguments.overrides = line->texts("set");
-  arguments.device = line->text("device", "auto");
-  if (line->has("threads"))
-    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+  arguments.network = parse_network(*line);
   arguments.is_quiet = line->options["quiet"].as<bool>();
   return arguments;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/network_arguments.h"
 #include "cli/prompt_arguments.h"
 
 namespace hqtrack {
@@ -25,10 +26,7 @@ struct RefineArguments {
   std::set<RefineFormat> formats;
   bool overwrites = false;
 
-  std::optional<std::filesystem::path> config_file, weights_file;
-  std::vector<std::string> overrides;  // key.sub=value
-  std::string device = "auto";
-  std::optional<int64_t> num_threads;
+  NetworkArguments network;  // the weights are the refiner's
   bool is_quiet = false;
 };
 

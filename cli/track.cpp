@@ -1,7 +1,5 @@
 #include "cli/track.h"
 
-#include <ATen/Parallel.h>
-
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -11,11 +9,9 @@
 
 #include "cli/detection_prompts.h"
 #include "cli/interruption.h"
-#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
 #include "cli/track_arguments.h"
-#include "core/config.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "io/frame_source.h"
@@ -29,20 +25,10 @@ namespace fs = std::filesystem;
 namespace {
 
 Config load_track_config(const TrackArguments& arguments) {
-  const fs::path file = arguments.config_file ? *arguments.config_file : default_config_path();
-  Config config = load_config(file, arguments.overrides);
-  if (arguments.weights_file) config.tracker.weights = fs::absolute(*arguments.weights_file).string();
+  Config config = load_config(arguments.network);
+  const fs::path& weights = arguments.network.weights_file;
+  if (!weights.empty()) config.tracker.weights = fs::absolute(weights).string();
   return config;
-}
-
-// Masks of an earlier, longer video would look like masks of this one.
-void remove_old_masks(const fs::path& folder) {
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string stem = entry.path().stem().string();
-    const bool is_number = stem.size() >= 5 && stem.find_first_not_of("0123456789") == std::string::npos;
-    if (is_number && entry.path().extension() == ".png") fs::remove(entry.path(), ignored);
-  }
 }
 
 // Null when an interruption ended the wait for a first frame.
@@ -66,10 +52,7 @@ std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& argumen
     sinks.push_back(open_video_sink(*arguments.video_output, video, config.overlay, config.encode));
   }
   if (arguments.event_output) sinks.push_back(open_event_sink(*arguments.event_output));
-  if (arguments.mask_output) {
-    remove_old_masks(*arguments.mask_output);
-    sinks.push_back(open_mask_sink(*arguments.mask_output));
-  }
+  if (arguments.mask_output) sinks.push_back(open_mask_sink(*arguments.mask_output));
   return sinks;
 }
 
@@ -120,10 +103,10 @@ int run_track(std::span<const std::string> args) {
   const auto arguments = parse_track_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   if (arguments->is_quiet) set_log_level(LogLevel::kError);
-  check_outputs(*arguments);
-  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
-
   const Config config = load_track_config(*arguments);
+  check_outputs(*arguments, config);
+  use_threads(arguments->network);
+
   const Interruption interruption;
   const auto source = open_until_interrupted(*arguments, interruption.token());
   if (!source) return static_cast<int>(ExitCode::kInterrupted);
@@ -131,7 +114,7 @@ int run_track(std::span<const std::string> args) {
   std::vector<PromptEntry> entries = arguments->prompts.entries;
   add_detections(arguments->prompts.detections, video.height, video.width, entries);
   std::vector<TimedPrompt> prompts = resolve_prompts(entries, arguments->prompts.names, video);
-  HqTrack hqtrack(config, arguments->device);
+  HqTrack hqtrack(config, arguments->network.device);
   TrackStage stage(hqtrack, std::move(prompts));
 
   const auto sinks = open_sinks(*arguments, video, config);

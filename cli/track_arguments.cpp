@@ -42,20 +42,13 @@ namespace {
 
 po::options_description track_options() {
   const auto text = [] { return po::value<std::string>(); };
-  const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   po::options_description options;
   add_prompt_options(options);
+  add_network_options(options);
   options.add_options()("output,o", text())("masks", text())("events", text())("prompts", text())(
-      "start", text())("duration", text())("config", text())("weights", text())("set", texts())(
-      "device", text())("threads", text())("overwrite", po::bool_switch())("quiet", po::bool_switch());
+      "start", text())("duration", text())("weights", text())("overwrite", po::bool_switch())(
+      "quiet", po::bool_switch());
   return options;
-}
-
-template <class T>
-std::optional<T> optional_text(const CommandLine& line, const std::string& option) {
-  if (!line.has(option)) return std::nullopt;
-  if (line.text(option).empty()) throw UsageError("--" + option + ": expected a value, found none");
-  return T(line.text(option));
 }
 
 // The same file or folder, also under another name; neither needs to exist.
@@ -80,7 +73,8 @@ std::vector<std::pair<std::string, fs::path>> output_places(const TrackArguments
   return places;
 }
 
-void check_not_an_input(const std::string& option, const fs::path& place, const TrackArguments& arguments) {
+void check_not_an_input(const std::string& option, const fs::path& place, const TrackArguments& arguments,
+                        const Config& config) {
   if (arguments.input != "-") {
     const fs::path input = arguments.input;
     if (is_same_place(place, input)) throw UsageError(option + ": " + place.string() + " is the input");
@@ -90,9 +84,11 @@ void check_not_an_input(const std::string& option, const fs::path& place, const 
       throw UsageError(option + ": " + place.string() + " is the folder of the input");
     }
   }
-  for (const auto& file : {arguments.prompt_file, arguments.config_file, arguments.weights_file}) {
-    if (file && is_same_place(place, *file)) {
-      throw UsageError(option + ": " + place.string() + " would replace the input " + file->string());
+  const fs::path prompt_file = arguments.prompt_file.value_or("");
+  for (const fs::path& file :
+       {prompt_file, config.file, fs::path(config.tracker.weights), fs::path(config.refiner.weights)}) {
+    if (!file.empty() && is_same_place(place, file)) {
+      throw UsageError(option + ": " + place.string() + " would replace the input " + file.string());
     }
   }
   if (arguments.input != "-" && option != "--masks" &&
@@ -147,22 +143,17 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
     if (arguments.source.duration_us == 0) throw UsageError("--duration: expected more than 0, found 0");
   }
   arguments.prompts = parse_prompts(*line);
-  if (const auto file = optional_text<fs::path>(*line, "prompts")) {
+  if (const auto file = line->given("prompts")) {
     std::ranges::move(read_prompt_file(*file), std::back_inserter(arguments.prompts.entries));
     arguments.prompt_file = file;
   }
 
-  arguments.video_output = optional_text<fs::path>(*line, "output");
-  arguments.mask_output = optional_text<fs::path>(*line, "masks");
-  arguments.event_output = optional_text<std::string>(*line, "events");
+  arguments.video_output = line->given("output");
+  arguments.mask_output = line->given("masks");
+  arguments.event_output = line->given("events");
   arguments.overwrites = line->options["overwrite"].as<bool>();
 
-  arguments.config_file = optional_text<fs::path>(*line, "config");
-  arguments.weights_file = optional_text<fs::path>(*line, "weights");
-  arguments.overrides = line->texts("set");
-  arguments.device = line->text("device", "auto");
-  if (line->has("threads"))
-    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+  arguments.network = parse_network(*line);
   arguments.is_quiet = line->options["quiet"].as<bool>();
 
   if (!arguments.video_output && !arguments.mask_output && !arguments.event_output) {
@@ -177,7 +168,7 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   return arguments;
 }
 
-void check_outputs(const TrackArguments& arguments) {
+void check_outputs(const TrackArguments& arguments, const Config& config) {
   const auto places = output_places(arguments);
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
@@ -186,7 +177,7 @@ void check_outputs(const TrackArguments& arguments) {
                          places[i].second.string() + " for both");
       }
     }
-    check_not_an_input(places[i].first, places[i].second, arguments);
+    check_not_an_input(places[i].first, places[i].second, arguments, config);
   }
   for (const auto& [option, place] : places) check_free(option, place, arguments.overwrites);
 }

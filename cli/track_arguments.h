@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/network_arguments.h"
 #include "cli/prompt_arguments.h"
 #include "io/frame_source.h"
 
@@ -24,10 +25,7 @@ struct TrackArguments {
   std::optional<std::string> event_output;  // a file, or "-"
   bool overwrites = false;
 
-  std::optional<std::filesystem::path> config_file, weights_file;
-  std::vector<std::string> overrides;  // key.sub=value
-  std::string device = "auto";
-  std::optional<int64_t> num_threads;
+  NetworkArguments network;  // the weights are the tracker's
   bool is_quiet = false;
 };
 
@@ -37,8 +35,9 @@ extern const char* const kTrackHelp;
 /// Reads the command line; empty when it asked for help, which is printed then. Throws UsageError.
 std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args);
 
-/// Looks at the outputs before any work is done. Throws UsageError when an output is an input or two outputs
-/// are one, OutputError when one is there already and may not be replaced.
-void check_outputs(const TrackArguments& arguments);
+/// Looks at the outputs before any work is done. Throws UsageError when an output is an input (the
+/// configuration's weights are, too) or two outputs are one, OutputError when one is there already and may
+/// not be replaced.
+void check_outputs(const TrackArguments& arguments, const Config& config);
 
 }  // namespace hqtrack

@@ -1,7 +1,5 @@
 #include "cli/train.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -13,10 +11,8 @@
 #include <vector>
 
 #include "cli/interruption.h"
-#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/train_arguments.h"
-#include "core/config.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/davis_dataset.h"
@@ -97,7 +93,7 @@ void validate_on_sequences(const TrainArguments& arguments, const Config& config
   if (arguments.validation_root.empty()) return;
   run.score_names = {"j_mean", "f_mean", "j_and_f"};
   run.validate = [sequences = read_davis_dataset(arguments.validation_root, arguments.validation_list),
-                  config, device = arguments.device](const fs::path& weights) {
+                  config, device = arguments.network_arguments.device](const fs::path& weights) {
     Config with_weights = config;
     with_weights.tracker.weights = fs::absolute(weights);
     TrainedTracker tracker(with_weights, device);
@@ -199,6 +195,16 @@ int train(const Training& training, TrainingRun& run) {
   return static_cast<int>(is_complete ? ExitCode::kSuccess : ExitCode::kInterrupted);
 }
 
+/// Before minutes are spent on reading pictures.
+void check_files(const TrainArguments& arguments, const TrainingRun& run) {
+  const fs::path& preview = arguments.preview;
+  if (preview.empty()) return check_start(run);
+  if (fs::is_directory(preview)) throw OutputError(preview.string() + ": expected a file, found a folder");
+  if (fs::exists(preview) && !arguments.overwrites) {
+    throw OutputError(preview.string() + ": exists already; --overwrite replaces it");
+  }
+}
+
 int train_the_tracker(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
   const auto clips = make_clips(arguments, config.train);
   if (!arguments.preview.empty()) {
@@ -227,19 +233,17 @@ int train_the_refiner(const TrainArguments& arguments, const Config& config, Tra
 int run_train(std::span<const std::string> args) {
   const auto arguments = parse_train_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
-  const fs::path config_file =
-      arguments->config_file.empty() ? default_config_path() : arguments->config_file;
-  const Config config = load_config(config_file, arguments->overrides);
-  if (arguments->num_threads) at::set_num_threads(static_cast<int>(*arguments->num_threads));
-
+  const Config config = load_config(arguments->network_arguments);
+  use_threads(arguments->network_arguments);
   TrainingRun run{.folder = arguments->out,
                   .initial_weights = arguments->initial_weights,
                   .resume = arguments->resume,
-                  .device = resolve_device(arguments->device),
+                  .device = resolve_device(arguments->network_arguments.device),
                   .num_loader_threads = config.train.loader_threads,
                   .score_names = {},
                   .validate = {},
                   .report = {}};
+  check_files(*arguments, run);
   return arguments->network == TrainedNetwork::kVmos ? train_the_tracker(*arguments, config, run)
                                                      : train_the_refiner(*arguments, config, run);
 }

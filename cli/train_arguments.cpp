@@ -22,7 +22,8 @@ pictures with masks. Ctrl-C stops it; --resume goes on. For example:
   --resume              go on from the checkpoint in --out
   --config FILE         settings, section `train` (configs/nano.yaml)
   --set KEY=VALUE       one setting of the configuration; repeatable
-  --preview PNG         only write a sheet of training pictures
+  --preview PNG         only write a sheet of training pictures; --overwrite
+                        replaces one
   --device NAME         auto (default), cpu, cuda:N
   --threads N           CPU threads of the network (default: one a core)
   --sequences DIR       vmos: sequences in the layout of DAVIS or YouTube-VOS
@@ -38,11 +39,10 @@ const std::vector<std::string> kRefinerOnly = {"pairs", "validate-pairs"};
 po::options_description train_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
+  add_network_options(options);
   options.add_options()("pictures", text())("sequences", text())("pairs", text())("out", text())(
-      "init", text())("resume", po::bool_switch())("config", text())(
-      "set", po::value<std::vector<std::string>>()->composing())("validate-root", text())(
-      "validate-list", text())("validate-pairs", text())("preview", text())("device", text())("threads",
-                                                                                              text());
+      "init", text())("resume", po::bool_switch())("validate-root", text())("validate-list", text())(
+      "validate-pairs", text())("preview", text())("overwrite", po::bool_switch());
   return options;
 }
 
@@ -84,19 +84,15 @@ std::optional<TrainArguments> parse_train_arguments(std::span<const std::string>
                            .pictures = line->text("pictures"),
                            .out = line->text("out"),
                            .initial_weights = line->text("init"),
-                           .config_file = line->text("config"),
                            .preview = line->text("preview"),
                            .sequences = line->text("sequences"),
                            .validation_root = line->text("validate-root"),
                            .validation_list = line->text("validate-list"),
                            .pairs = line->text("pairs"),
                            .validation_pairs = line->text("validate-pairs"),
-                           .overrides = line->texts("set"),
-                           .device = line->text("device", "auto"),
-                           .num_threads = std::nullopt,
-                           .resume = line->options["resume"].as<bool>()};
-  if (line->has("threads"))
-    arguments.num_threads = parse_integer("--threads", line->text("threads"), 1, 1024);
+                           .network_arguments = parse_network(*line),
+                           .resume = line->options["resume"].as<bool>(),
+                           .overwrites = line->options["overwrite"].as<bool>()};
   check(arguments, *line);
   return arguments;
 }

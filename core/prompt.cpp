@@ -43,6 +43,10 @@ std::string fault_of_point(const PromptPoint& point, int64_t height, int64_t wid
 }
 
 std::string fault_of_mask(const at::Tensor& mask, int64_t height, int64_t width) {
+  if (mask.scalar_type() != at::kBool || !mask.device().is_cpu()) {
+    return std::string("mask: expected Bool on the CPU, found ") + c10::toString(mask.scalar_type()) +
+           " on " + mask.device().str();
+  }
   if (mask.dim() != 2 || mask.size(0) != height || mask.size(1) != width) {
     return "mask: expected " + std::to_string(width) + "x" + std::to_string(height) +
            " as the picture, found " +

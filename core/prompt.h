@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+
 namespace hqtrack {
 
 /// Corners in pixels of the picture, (0, 0) at its upper left corner; x1 and y1 lie beyond the last pixel, as
@@ -47,6 +49,17 @@ struct PromptEdit {
   Action action = Action::kAdd;
   ObjectPrompt prompt;  // of a removal only the id counts
 };
+/// Of several edits of a frame one that cannot be followed.
+class PromptError : public MediaError {
+ public:
+  PromptError(size_t edit, const std::string& message) : MediaError(message), edit_(edit) {}
+  /// Its place among them.
+  size_t edit() const { return edit_; }
+
+ private:
+  size_t edit_;
+};
+
 /// "add", "correct", "remove".
 const char* to_string(PromptEdit::Action action);
 

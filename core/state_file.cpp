@@ -1,20 +1,65 @@
 #include "core/state_file.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <map>
 
 #include "core/error.h"
 #include "core/weights/safetensors.h"
 
 namespace hqtrack {
+namespace {
+
+constexpr const char* kChecksum = "checksum";
+
+uint64_t hash_bytes(uint64_t hash, const void* data, size_t size) {  // FNV-1a, by words
+  const auto* bytes = static_cast<const char*>(data);
+  for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes + i, std::min(sizeof word, size - i));
+    hash = (hash ^ word) * 1099511628211u;
+    hash ^= hash >> 32;
+  }
+  return (hash ^ size) * 1099511628211u;
+}
+
+}  // namespace
+
+std::string fingerprint(const TensorFile& contents) {
+  uint64_t hash = 14695981039346656037u;
+  const auto add = [&](const std::string& text) { hash = hash_bytes(hash, text.data(), text.size()); };
+  std::map<std::string, const at::Tensor*> by_name;  // files have an order of their own
+  for (const NamedTensor& entry : contents.tensors) by_name[entry.name] = &entry.tensor;
+  for (const auto& [name, tensor] : by_name) {
+    const at::Tensor values = tensor->contiguous();
+    add(name);
+    add(c10::toString(values.scalar_type()));
+    hash = hash_bytes(hash, values.sizes().data(), values.dim() * sizeof(int64_t));
+    hash = hash_bytes(hash, values.const_data_ptr(), values.nbytes());
+  }
+  for (const auto& [key, text] : contents.metadata) {
+    add(key);
+    add(text);
+  }
+  return std::to_string(hash);
+}
 
 void StateWriter::put(const std::string& name, const at::Tensor& tensor) {
   contents_.tensors.push_back(
       {name, tensor.to(at::kCPU, /*non_blocking=*/false, /*copy=*/true).contiguous()});
 }
 
-void StateWriter::write(const std::filesystem::path& file) const { write_safetensors(file, contents_); }
+void StateWriter::write(const std::filesystem::path& file) {
+  contents_.metadata.erase(kChecksum);
+  contents_.metadata[kChecksum] = fingerprint(contents_);
+  write_safetensors(file, contents_);
+}
 
 StateReader::StateReader(const std::filesystem::path& file) : file_(file), contents_(read_safetensors(file)) {
+  const std::string checksum = text(kChecksum);
+  contents_.metadata.erase(kChecksum);
+  if (fingerprint(contents_) != checksum) fail("damaged: its contents have another checksum");
   for (const NamedTensor& entry : contents_.tensors) tensors_[entry.name] = &entry.tensor;
 }
 

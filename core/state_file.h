@@ -11,6 +11,9 @@
 
 namespace hqtrack {
 
+/// Equal for equal names, texts and values, and hardly for others.
+std::string fingerprint(const TensorFile& contents);
+
 /// The state of a run as named tensors and texts: a .safetensors file.
 class StateWriter {
  public:
@@ -19,13 +22,13 @@ class StateWriter {
   void put(const std::string& name, const std::string& text) { contents_.metadata[name] = text; }
 
   /// `file` is the old one or the complete new one. Throws OutputError.
-  void write(const std::filesystem::path& file) const;
+  void write(const std::filesystem::path& file);
 
  private:
   TensorFile contents_;
 };
 
-/// Every failure is a WeightsError that names the file and the entry.
+/// Every failure is a WeightsError that names the file and the entry; damage is found when it is opened.
 class StateReader {
  public:
   explicit StateReader(const std::filesystem::path& file);

@@ -23,10 +23,16 @@ struct Pieces {
   const std::function<void(int64_t)>* work;  // valid while a piece is open
   int64_t count;
   std::atomic<int64_t> next = 0, num_done = 0;
+  std::atomic<bool> has_failed = false;
+  std::exception_ptr error;  // the first one; read when all is done
 
   void take() {
     for (int64_t i = next++; i < count; i = next++) {
-      (*work)(i);
+      try {
+        (*work)(i);
+      } catch (...) {
+        if (!has_failed.exchange(true)) error = std::current_exception();
+      }
       if (++num_done == count) num_done.notify_one();
     }
   }
@@ -48,6 +54,7 @@ void share_out(int64_t count, const std::function<void(int64_t)>& work) {
   }
   pieces->take();
   for (int64_t done = pieces->num_done; done < count; done = pieces->num_done) pieces->num_done.wait(done);
+  if (pieces->has_failed) std::rethrow_exception(pieces->error);
 }
 
 void give_way() {

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "io/json_text.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
@@ -21,24 +20,14 @@ using Json = nlohmann::json;
 
 constexpr int64_t kLastFrame = std::numeric_limits<int32_t>::max();
 
-std::string read_text(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored) || !stream) {
-    throw MediaError(file.string() + ": expected a file of detections, found none that can be read");
-  }
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
 /// COCO's two kinds of files.
 class CocoReader {
  public:
   explicit CocoReader(fs::path file) : file_(std::move(file)) {}
 
   DetectionFile read(std::string_view text) {
-    const Json root = parse(text);
+    // Segmentations are most of such a file, and not asked for.
+    const Json root = parse_json(text, file_, "segmentation");
     DetectionFile result;
     result.file = file_;
     if (root.is_array()) {
@@ -56,24 +45,6 @@ class CocoReader {
   }
 
  private:
-  /// Segmentations are most of such a file, and not asked for.
-  Json parse(std::string_view text) const {
-    const auto is_wanted = [](int, Json::parse_event_t event, const Json& parsed) {
-      return event != Json::parse_event_t::key || parsed != "segmentation";
-    };
-    try {
-      return Json::parse(text, is_wanted);
-    } catch (const Json::parse_error& e) {
-      const size_t at = std::min(e.byte, text.size());
-      const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-      const bool is_over = e.byte > text.size();
-      throw MediaError(file_.string() + ":" + std::to_string(line) + ": expected JSON, found " +
-                       (is_over ? "the end of the file" : "an error at byte " + std::to_string(e.byte)));
-    } catch (const Json::exception&) {  // a number beyond all numbers
-      throw MediaError(file_.string() + ": expected JSON, found a number that is too large");
-    }
-  }
-
   [[noreturn]] void fail(const std::string& entry, const std::string& expected, const Json* found) const {
     std::string text = !found               ? "nothing"
                        : found->is_array()  ? "a list of " + std::to_string(found->size())
@@ -294,7 +265,7 @@ std::vector<int64_t> DetectionFile::frames() const {
 }
 
 DetectionFile read_detections(const fs::path& file) {
-  std::string text = read_text(file);
+  std::string text = read_text(file, "a file of detections");
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // byte order mark
   const size_t first = text.find_first_not_of(" \t\r\n");
   const bool is_json = first != std::string::npos && (text[first] == '[' || text[first] == '{');

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "io/davis_palette.h"
@@ -42,6 +43,7 @@ class MaskWriter : public FrameSink {
   }
 
   void write(const TrackedFrame& frame) override {
+    if (!std::exchange(is_begun_, true)) remove_old_masks();
     char name[32];
     std::snprintf(name, sizeof(name), "%05lld.png", static_cast<long long>(frame.frame.index));
     write_label_mask(folder_ / name, frame.label_mask);
@@ -50,7 +52,18 @@ class MaskWriter : public FrameSink {
   void finish() override {}  // each file is complete as soon as it has its name
 
  private:
+  // Masks of an earlier, longer video would look like masks of this one.
+  void remove_old_masks() const {
+    std::error_code ignored;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_, ignored)) {
+      const std::string stem = entry.path().stem().string();
+      const bool is_number = stem.size() >= 5 && stem.find_first_not_of("0123456789") == std::string::npos;
+      if (is_number && entry.path().extension() == ".png") fs::remove(entry.path(), ignored);
+    }
+  }
+
   fs::path folder_;
+  bool is_begun_ = false;
 };
 
 }  // namespace

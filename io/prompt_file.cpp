@@ -5,17 +5,45 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
+#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "core/error.h"
+#include "io/json_text.h"
 
 namespace hqtrack {
 namespace {
 namespace fs = std::filesystem;
 
 constexpr double kLongest_s = 1e9;
+
+/// JSON writes what lies beyond 16 bits as two escapes, \uD83D\uDE00, YAML as one, \U0001F600.
+std::string join_surrogates(const std::string& text) {
+  const auto unit = [&](size_t at, uint32_t first) -> std::optional<uint32_t> {
+    uint32_t value = 0;
+    if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+    const auto [end, error] = std::from_chars(&text[at + 2], &text[at + 2] + 4, value, 16);
+    if (error != std::errc{} || end != &text[at + 2] + 4 || (value & 0xfc00) != first) return std::nullopt;
+    return value - first;
+  };
+  std::string joined;
+  for (size_t i = 0; i < text.size();) {
+    const auto high = unit(i, 0xd800), low = unit(i + 6, 0xdc00);
+    if (high && low) {
+      char escape[16];
+      std::snprintf(escape, sizeof escape, "\\U%08x", 0x10000u + (*high << 10) + *low);
+      joined += escape;
+      i += 12;
+      continue;
+    }
+    const size_t length = text[i] == '\\' ? 2 : 1;  // an escaped backslash begins nothing
+    joined += text.substr(i, length);
+    i += length;
+  }
+  return joined;
+}
 
 /// Every JSON text is YAML, and YAML's reader knows the lines.
 class PromptFileReader {
@@ -39,21 +67,15 @@ class PromptFileReader {
 
  private:
   YAML::Node parse() const {
-    std::ifstream stream(file_, std::ios::binary);
-    std::ostringstream text;
-    std::error_code ignored;
-    if (!fs::is_regular_file(file_, ignored) || !(text << stream.rdbuf())) {
-      throw MediaError(file_.string() + ": expected a JSON file of prompts, found none that can be read");
-    }
+    const std::string text = read_text(file_, "a JSON file of prompts");
+    parse_json(text, file_);
     try {
-      const std::vector<YAML::Node> documents = YAML::LoadAll(text.str());
-      if (documents.size() == 1) return documents.front();
+      return YAML::Load(join_surrogates(text));
     } catch (const YAML::Exception& e) {
       throw MediaError(file_.string() + ":" + std::to_string(std::max(0, e.mark.line) + 1) +
                        ": expected JSON, found an error in column " +
                        std::to_string(std::max(0, e.mark.column) + 1) + " (" + e.msg + ")");
     }
-    throw MediaError(file_.string() + ": expected one JSON object, found none or several");
   }
 
   [[noreturn]] void fail(const YAML::Node& node, const std::string& key, const std::string& expected) const {

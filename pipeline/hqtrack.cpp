@@ -39,20 +39,14 @@ Vmos load_network(const Config& config, at::Device device) {
     throw ConfigError(config.file.string() + ": tracker.weights: expected a weights file, found nothing");
   }
   Vmos network(config.tracker);
-  load_weights(*network, config.tracker.weights, kUnusedVmosWeights);
+  const std::string& file = config.tracker.weights;
+  const TensorFile contents = read_weights(file);
+  if (const std::string kind = hq_sam_kind(contents); !kind.empty()) {
+    throw WeightsError(file + ": expected VMOS, a tracker, found " + kind);
+  }
+  load_weights(*network, contents, file, kUnusedVmosWeights);
   network->to(device);
   return network;
-}
-
-/// Equal for equal values of all parameters, and hardly for others.
-std::string fingerprint(const torch::nn::Module& network) {
-  uint64_t hash = 14695981039346656037u;  // FNV-1a, by words
-  for (const NamedTensor& entry : module_weights(network).tensors) {
-    const at::Tensor values = entry.tensor.contiguous().view(-1);
-    const auto* words = static_cast<const uint32_t*>(values.const_data_ptr());
-    for (size_t i = 0; i < values.nbytes() / sizeof(uint32_t); ++i) hash = (hash ^ words[i]) * 1099511628211u;
-  }
-  return std::to_string(hash);
 }
 
 /// What decides how memory looks, beside the weights.
@@ -208,7 +202,7 @@ class HqTrack::Impl {
     if (!frame_) throw Error(ExitCode::kInternal, "state: expected initialize() before it is saved");
     StateWriter state;
     state.put("format", kStateFormat);
-    state.put("weights", fingerprint(*network_));
+    state.put("weights", fingerprint(module_weights(*network_)));
     state.put("settings", memory_settings(config_.tracker));
     state.put("frame.index", frame_->index);
     state.put("frame.pts_us", frame_->pts_us);
@@ -234,7 +228,7 @@ class HqTrack::Impl {
       }
     };
     expect("format", kStateFormat, "the format");
-    expect("weights", fingerprint(*network_), "those of this tracker,");
+    expect("weights", fingerprint(module_weights(*network_)), "those of this tracker,");
     expect("settings", memory_settings(config_.tracker), "the tracker's settings");
     const at::Tensor image = state.tensor("frame.image", 3, at::kByte),
                      label_mask = state.tensor("frame.label_mask", 2, at::kByte),

@@ -7,7 +7,6 @@
 #include <limits>
 #include <string>
 
-#include "core/error.h"
 #include "core/label_mask.h"
 #include "core/log.h"
 
@@ -16,27 +15,27 @@ namespace {
 
 using Action = PromptEdit::Action;
 
-[[noreturn]] void fail(int64_t id, const std::string& message) {
-  throw MediaError("object " + std::to_string(id) + ": " + message);
+[[noreturn]] void fail(std::span<const PromptEdit> edits, size_t i, const std::string& message) {
+  throw PromptError(i, "object " + std::to_string(edits[i].prompt.id) + ": " + message);
 }
 
 void check(std::span<const PromptEdit> edits, const std::vector<int64_t>& known, int64_t height,
            int64_t width) {
   std::array<int, 256> count{};
-  for (const auto& [action, prompt] : edits) {
-    const int64_t id = prompt.id;
-    const bool is_known = std::ranges::binary_search(known, id);
+  for (size_t i = 0; i < edits.size(); ++i) {
+    const auto& [action, prompt] = edits[i];
+    const bool is_known = std::ranges::binary_search(known, prompt.id);
     if (action == Action::kAdd && is_known)
-      fail(id, "add: expected a new id, found one that is tracked already");
+      fail(edits, i, "add: expected a new id, found one that is tracked already");
     if (action != Action::kAdd && !is_known) {
-      fail(id,
+      fail(edits, i,
            std::string(to_string(action)) + ": expected an object that is tracked, found none with this id");
     }
     if (action != Action::kRemove) {
       const std::string fault = fault_of(prompt, height, width, action == Action::kCorrect);
-      if (!fault.empty()) fail(id, fault);
+      if (!fault.empty()) fail(edits, i, fault);
     }
-    if (++count[id] > 1) fail(id, "expected one prompt in a frame, found several");
+    if (++count[prompt.id] > 1) fail(edits, i, "expected one prompt in a frame, found several");
   }
 }
 
@@ -57,14 +56,15 @@ bool means_mask(const ObjectPrompt& prompt, const Region& region) {
 std::vector<ObjectPrompt> prompts_to_make(std::span<const PromptEdit> edits, const at::Tensor& label_mask) {
   const std::array<Region, 256> regions = label_regions(label_mask);
   std::vector<ObjectPrompt> prompts;
-  for (const auto& [action, prompt] : edits) {
+  for (size_t i = 0; i < edits.size(); ++i) {
+    const auto& [action, prompt] = edits[i];
     if (action == Action::kRemove || !prompt.needs_refiner()) continue;
     ObjectPrompt& asked = prompts.emplace_back(prompt);
     if (action == Action::kCorrect && means_mask(prompt, regions[prompt.id])) {
       asked.mask = label_mask.eq(prompt.id);
     }
     if (!fault_of(asked, label_mask.size(0), label_mask.size(1)).empty()) {
-      fail(prompt.id,
+      fail(edits, i,
            "point: expected one on the object, which has no mask here, found only points beside it");
     }
   }
@@ -112,9 +112,9 @@ PromptMasks place_prompts(std::span<const PromptEdit> edits, const std::vector<i
     result.scores[prompt.id] = 1.0;
   }
   const std::array<Region, 256> regions = label_regions(labels);
-  for (const auto& [action, prompt] : edits) {
-    if (action == Action::kRemove || regions[prompt.id].area_px > 0) continue;
-    fail(prompt.id, "expected an object where the prompt points, found none");
+  for (size_t i = 0; i < edits.size(); ++i) {
+    if (edits[i].action == Action::kRemove || regions[edits[i].prompt.id].area_px > 0) continue;
+    fail(edits, i, "expected an object where the prompt points, found none");
   }
   return result;
 }

@@ -41,13 +41,16 @@ class Run {
     {
       const std::stop_callback forward(options_.interrupted, [this] { stop_.request_stop(); });
       std::vector<std::jthread> threads;
-      threads.emplace_back([this] { guarded([this] { read_frames(); }); });
-      if (options_.encode_ahead) threads.emplace_back([this] { guarded([this] { encode_frames(); }); });
-      threads.emplace_back(
-          [this] { guarded([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); }); });
-      if (options_.refine) threads.emplace_back([this] { guarded([this] { refine_frames(); }); });
+      const auto start_stage = [&](auto stage, auto close) {
+        threads.emplace_back([this, stage, close] { guarded(stage, close); });
+      };
+      start_stage([this] { read_frames(); }, [this] { frames_.close(); });
+      if (options_.encode_ahead) start_stage([this] { encode_frames(); }, [this] { encoded_.close(); });
+      start_stage([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); },
+                  [this] { options_.refine ? unrefined_.close() : close_sinks(); });
+      if (options_.refine) start_stage([this] { refine_frames(); }, [this] { close_refined(); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
-        threads.emplace_back([this, i] { guarded([this, i] { write_frames(*sinks_[i], tracked_[i]); }); });
+        start_stage([this, i] { write_frames(*sinks_[i], tracked_[i]); }, [this, i] { tracked_[i].close(); });
       }
     }
     if (first_error_) std::rethrow_exception(first_error_);
@@ -59,8 +62,9 @@ class Run {
   }
 
  private:
-  template <class Stage>
-  void guarded(Stage stage) {
+  // However a stage ends, the next ones must learn that no more will come, and why.
+  template <class Stage, class Close>
+  void guarded(Stage stage, Close close) {
     c10::InferenceMode guard;
     try {
       stage();
@@ -69,6 +73,7 @@ class Run {
       if (!first_error_) first_error_ = std::current_exception();
       stop_.request_stop();
     }
+    close();
   }
 
   // The tracker has most of the work. Its operators leave the encoder alone, and what it shares out fills the
@@ -86,12 +91,9 @@ class Run {
       // No reason to stop: what came before the damage is good.
       damage_ = std::current_exception();
     }
-    frames_.close();
   }
 
   void encode_frames() {
-    const std::unique_ptr<BoundedQueue<Frame>, void (*)(BoundedQueue<Frame>*)> close_queue(
-        &encoded_, [](BoundedQueue<Frame>* queue) { queue->close(); });
     set_threads(encoder_threads(), encoder_threads());
     give_way();
     const std::stop_token stop = stop_.get_token();
@@ -104,11 +106,6 @@ class Run {
   void track_frames(BoundedQueue<Frame>& frames) {
     if (options_.encode_ahead)
       set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
-    // However this stage ends, the next ones must learn that no more will come.
-    const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
-      run->unrefined_.close();
-      if (!run->options_.refine) run->close_sinks();
-    });
     while (std::optional<Frame> frame = frames.pop(stop_.get_token())) {
       TrackedFrame tracked = track_(std::move(*frame));
       if (!options_.refine) {
@@ -121,11 +118,6 @@ class Run {
 
   void refine_frames() {
     give_way();
-    // Closed in both directions: a tracker that has nobody to push to must learn it.
-    const std::unique_ptr<Run, void (*)(Run*)> close_queues(this, [](Run* run) {
-      run->unrefined_.close();
-      run->close_sinks();
-    });
     while (std::optional<TrackedFrame> tracked = unrefined_.pop({}))
       deliver(options_.refine(std::move(*tracked)));
   }
@@ -136,19 +128,22 @@ class Run {
     if (options_.on_frame) options_.on_frame(tracked);
   }
 
+  // In both directions: a tracker that has nobody to push to must learn it.
+  void close_refined() {
+    unrefined_.close();
+    close_sinks();
+  }
+
   void close_sinks() {
     for (auto& queue : tracked_) queue.close();
   }
 
   void write_frames(FrameSink& sink, BoundedQueue<TrackedFrame>& queue) {
     give_way();
-    try {
-      while (const std::optional<TrackedFrame> frame = queue.pop({})) sink.write(*frame);
-      sink.finish();
-    } catch (...) {
-      queue.close();
-      throw;
-    }
+    bool has_written = false;
+    for (; const std::optional<TrackedFrame> frame = queue.pop({}); has_written = true) sink.write(*frame);
+    // A run that failed before its first frame leaves what lay there before.
+    if (has_written || !(stop_.stop_requested() || damage_)) sink.finish();
   }
 
   void count(const TrackedFrame& tracked) {

@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "core/error.h"
 #include "core/log.h"
 
 namespace hqtrack {
@@ -38,14 +37,14 @@ std::vector<PromptEdit> TrackStage::take_due(const Frame& frame) {
   for (size_t i = 0; i < prompts_.size(); ++i) {
     if (is_used_[i] || !is_reached(prompts_[i].at, frame)) continue;
     is_used_[i] = true;
-    due.push_back(prompts_[i].edit);
+    due.push_back(std::move(prompts_[i].edit));  // its mask need not be kept
   }
   return due;
 }
 
 TrackedFrame TrackStage::operator()(Frame frame) {
-  const std::vector<PromptEdit> due = take_due(frame);
-  if (is_started_) return follow(tracker_.track(std::move(frame)), due);
+  std::vector<PromptEdit> due = take_due(frame);
+  if (is_started_) return follow(tracker_.track(std::move(frame)), std::move(due));
   if (!due.empty()) {
     is_started_ = true;
     tracker_.initialize(std::move(frame), {});
@@ -55,19 +54,16 @@ TrackedFrame TrackStage::operator()(Frame frame) {
   return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}, .prompts = {}};
 }
 
-TrackedFrame TrackStage::follow(TrackedFrame tracked, const std::vector<PromptEdit>& edits) {
-  if (edits.empty()) return tracked;
-  try {
-    return tracker_.edit(edits);
-  } catch (const MediaError& error) {
-    const std::string place = "frame " + std::to_string(tracked.frame.index) + ": ";
-    if (edits.size() == 1) {
-      log_warning(place + error.what() + "; this prompt is left out");
-      return tracked;
+TrackedFrame TrackStage::follow(TrackedFrame tracked, std::vector<PromptEdit> edits) {
+  while (!edits.empty()) {
+    try {
+      return tracker_.edit(edits);
+    } catch (const PromptError& error) {
+      log_warning("frame " + std::to_string(tracked.frame.index) + ": " + error.what() +
+                  "; this prompt is left out");
+      edits.erase(edits.begin() + static_cast<std::ptrdiff_t>(error.edit()));
     }
   }
-  // One by one, so that only those that cannot be followed are left out.
-  for (const PromptEdit& edit : edits) tracked = follow(std::move(tracked), {edit});
   return tracked;
 }
 

@@ -17,7 +17,7 @@ class TrackStage {
   /// Borrows the tracker; has it load its refiner when a prompt needs one.
   TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts);
 
-  /// Frames before the first prompt pass through without objects. Throws MediaError for what is wrong with
+  /// Frames before the first prompt pass through without objects. Throws PromptError for what is wrong with
   /// the first prompts; later ones that cannot be followed are warned of and left out.
   TrackedFrame operator()(Frame frame);
 
@@ -34,10 +34,10 @@ class TrackStage {
 
  private:
   std::vector<PromptEdit> take_due(const Frame& frame);
-  TrackedFrame follow(TrackedFrame tracked, const std::vector<PromptEdit>& edits);
+  TrackedFrame follow(TrackedFrame tracked, std::vector<PromptEdit> edits);
 
   HqTrack& tracker_;
-  const std::vector<TimedPrompt> prompts_;
+  std::vector<TimedPrompt> prompts_;  // of used ones only the moment is left
   std::vector<bool> is_used_;
   bool is_started_ = false;
 };

@@ -74,11 +74,19 @@ void check_kind(const HqSam& network, const TensorFile& contents, const std::str
   const Kind expected = *kind_of(module_weights(*network));
   const std::optional<Kind> found = kind_of(contents);
   if (found && expected.fits(*found)) return;
+  const bool is_vmos = contents.find("patch_wise_id_bank.weight");
   throw WeightsError(source + ": expected " + describe(expected) + ", found " +
-                     (found ? describe(*found) : "another network"));
+                     (found     ? describe(*found)
+                      : is_vmos ? "VMOS, a tracker"
+                                : "another network"));
 }
 
 }  // namespace
+
+std::string hq_sam_kind(const TensorFile& contents) {
+  const std::optional<Kind> kind = kind_of(contents);
+  return kind ? describe(*kind) : "";
+}
 
 bool is_hq_weight(const std::string& name) {
   return std::any_of(kHqOnly.begin(), kHqOnly.end(),

@@ -16,6 +16,9 @@ void load_hq_sam_weights(HqSam& network, const std::filesystem::path& file);
 /// `source` stands in front of a message.
 void load_hq_sam_weights(HqSam& network, const TensorFile& contents, const std::string& source);
 
+/// "HQ-SAM vit_b" and the like; empty when it is no SAM.
+std::string hq_sam_kind(const TensorFile& contents);
+
 /// Of a parameter's name: is it of the HQ branch; of the image encoder without its neck.
 bool is_hq_weight(const std::string& name);
 bool is_trunk_weight(const std::string& name);

@@ -129,6 +129,11 @@ void EngineGroup::update_memory(const at::Tensor& slots) {
   }
 }
 
+void EngineGroup::erase(int64_t engine) {
+  num_objects_ -= engines_[engine].num_objects();
+  engines_.erase(engines_.begin() + engine);
+}
+
 void EngineGroup::save(StateWriter& state) const {
   state.put("engines", static_cast<int64_t>(engines_.size()));
   state.put("slots", num_objects_);

@@ -53,6 +53,8 @@ class EngineGroup {
   /// Logits of each engine, [1, 1 + its objects, h4, w4].
   std::vector<at::Tensor> propagate(const Features& features);
   void update_memory(const at::Tensor& slots);
+  /// Forgets the objects of an engine; those of later ones move down by objects_per_engine slots.
+  void erase(int64_t engine);
 
   int64_t num_objects() const { return num_objects_; }
   /// Objects there may be without another engine.
@@ -63,7 +65,7 @@ class EngineGroup {
   void restore(const StateReader& state);
 
  private:
-  mutable Vmos network_;  // LibTorch's modules have no constant access
+  Vmos network_;
   MemoryConfig config_;
   int64_t num_objects_ = 0;
   std::vector<Engine> engines_;

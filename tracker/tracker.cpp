@@ -93,10 +93,13 @@ class Tracker::Impl {
   }
 
   void remove(int64_t id) {
-    if (const auto found = slot_of_id_.find(id); found != slot_of_id_.end()) {
-      retired_[found->second] = true;
-      slot_of_id_.erase(found);
-    }
+    const auto found = slot_of_id_.find(id);
+    if (found == slot_of_id_.end()) return;
+    const int64_t slot = found->second;
+    retired_[slot] = true;
+    slot_of_id_.erase(found);
+    // In the published system the slot is the id.
+    if (config_.compatibility != "reference") drop_idle_engine((slot - 1) / network_->objects_per_engine());
   }
 
   void save(StateWriter& state) const {
@@ -156,6 +159,22 @@ class Tracker::Impl {
   }
 
  private:
+  // An engine that has lost all its objects costs as much time as before. The last one is left: track() does
+  // not ask it.
+  void drop_idle_engine(int64_t engine) {
+    const int64_t per_engine = network_->objects_per_engine(), end = (engine + 1) * per_engine;
+    const bool is_idle = std::ranges::none_of(slot_of_id_, [&](const auto& known) {
+      return known.second > end - per_engine && known.second <= end;
+    });
+    if (!is_idle || num_engines() == 1) return;
+    engines_->erase(engine);
+    for (auto& [id, slot] : slot_of_id_) {
+      if (slot > end) slot -= per_engine;
+    }
+    std::shift_left(retired_.begin() + (end - per_engine + 1), retired_.end(), per_engine);
+    std::fill(retired_.end() - per_engine, retired_.end(), false);
+  }
+
   // With this frame as the first reference, if there is an object in it.
   void begin_anew(const at::Tensor& label_mask) {
     slot_of_id_.clear();

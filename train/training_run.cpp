@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/weights/weights.h"
 #include "train/plot.h"
 
 namespace hqtrack {
@@ -56,6 +57,8 @@ class Means {
   int64_t steps_ = 0, with_iou_ = 0;
 };
 
+fs::path checkpoint_file(const TrainingRun& run) { return run.folder / "checkpoint.safetensors"; }
+
 class Loop {
  public:
   Loop(const TrainConfig& config, TrainingTask& task, const TrainingRun& run)
@@ -66,13 +69,8 @@ class Loop {
     std::error_code error;
     fs::create_directories(run.folder, error);
     if (error) throw OutputError(run.folder.string() + ": cannot make the folder: " + error.message());
-    const fs::path checkpoint = checkpoint_file();
-    if (run.resume) {
-      if (!fs::exists(checkpoint)) throw WeightsError(checkpoint.string() + ": no checkpoint to resume from");
-      state_.load(checkpoint);
-    } else if (fs::exists(checkpoint)) {
-      throw UsageError(run.folder.string() + ": holds a training run; resume it or name another folder");
-    }
+    check_start(run);
+    if (run.resume) state_.load(checkpoint_file(run));
     log_.emplace(run.folder / "log.csv", state_.step, run.score_names);
     task.start(batch_number());
     last_checkpoint_minutes_ = state_.minutes;
@@ -93,8 +91,6 @@ class Loop {
   }
 
  private:
-  fs::path checkpoint_file() const { return run_.folder / "checkpoint.safetensors"; }
-
   double progress() const {
     if (config_.max_minutes > 0) return state_.minutes / config_.max_minutes;
     return static_cast<double>(state_.step) / static_cast<double>(config_.num_steps);
@@ -144,7 +140,7 @@ class Loop {
       record.scores = run_.validate(weights);
       add_to_log(record);
     }
-    state_.save(checkpoint_file());
+    state_.save(checkpoint_file(run_));
     write_training_plot(run_.folder / "log.svg", run_.score_names, log_->records());
     last_checkpoint_minutes_ = state_.minutes;
   }
@@ -160,6 +156,17 @@ class Loop {
 };
 
 }  // namespace
+
+void check_start(const TrainingRun& run) {
+  const fs::path checkpoint = checkpoint_file(run);
+  if (run.resume && !fs::exists(checkpoint)) {
+    throw WeightsError(checkpoint.string() + ": no checkpoint to resume from");
+  }
+  if (!run.resume && fs::exists(checkpoint)) {
+    throw UsageError(run.folder.string() + ": holds a training run; resume it or name another folder");
+  }
+  if (!run.initial_weights.empty()) read_weights(run.initial_weights);
+}
 
 bool run_training(const TrainConfig& config, TrainingTask& task, const TrainingRun& run,
                   const std::stop_token& stop) {

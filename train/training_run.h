@@ -55,6 +55,11 @@ class TrainingTask {
   virtual StepLoss next_loss(int64_t batch_number, int64_t step, double progress) = 0;
 };
 
+/// Looks at the files a run starts from, before there is a network or a picture. Throws WeightsError when the
+/// checkpoint to resume from is missing or the initial weights cannot be read, and UsageError when the folder
+/// holds a run and `resume` is not set.
+void check_start(const TrainingRun& run);
+
 /// Trains until the configured steps are made, or until `max_minutes` of training have passed when that is
 /// set; then the schedule runs against the clock. Every `checkpoint_minutes` and at the end it writes, each
 /// file atomically: the whole state, the averaged weights (float16), the log and its plot. With a stop

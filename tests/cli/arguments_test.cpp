@@ -79,15 +79,15 @@ TEST(TrackArguments, ReadsEverything) {
   EXPECT_EQ(arguments->video_output, "out.mkv");
   EXPECT_EQ(arguments->mask_output, "m");
   EXPECT_EQ(arguments->event_output, "-");
-  EXPECT_EQ(arguments->config_file, "c.yaml");
-  EXPECT_EQ(arguments->weights_file, "w.pth");
-  EXPECT_EQ(arguments->overrides, (Texts{"a.b=1", "c=[1, 2]"}));
-  EXPECT_EQ(arguments->device, "cpu");
+  EXPECT_EQ(arguments->network.config_file, "c.yaml");
+  EXPECT_EQ(arguments->network.weights_file, "w.pth");
+  EXPECT_EQ(arguments->network.overrides, (Texts{"a.b=1", "c=[1, 2]"}));
+  EXPECT_EQ(arguments->network.device, "cpu");
   EXPECT_EQ(arguments->source.start_us, 60000000);
   EXPECT_EQ(arguments->source.duration_us, 2500000);
   EXPECT_TRUE(arguments->overwrites);
   EXPECT_TRUE(arguments->is_quiet);
-  EXPECT_EQ(arguments->num_threads, 3);
+  EXPECT_EQ(arguments->network.num_threads, 3);
   EXPECT_EQ(arguments->prompts.names, (std::map<int64_t, std::string>{{1, "box"}, {200, "a=b"}}));
 }
 
@@ -96,7 +96,7 @@ TEST(TrackArguments, StandardInputIsAnInput) {
   ASSERT_TRUE(arguments);
   EXPECT_EQ(arguments->input, "-");
   EXPECT_EQ(arguments->video_output, "out.mp4");
-  EXPECT_EQ(arguments->device, "auto");
+  EXPECT_EQ(arguments->network.device, "auto");
   EXPECT_FALSE(arguments->overwrites);
 }
 
@@ -191,7 +191,7 @@ TEST(TrackArguments, OutputsMayNotBeInputs) {
   std::filesystem::create_directory(at("frames"));
   std::filesystem::create_directory_symlink(at("frames"), at("link"));
   const auto check = [](const Texts& args) {
-    return usage_error([&] { check_outputs(*parse_track_arguments(args)); });
+    return usage_error([&] { check_outputs(*parse_track_arguments(args), {}); });
   };
   EXPECT_EQ(check({at("in.mp4"), "--mask", at("m.png"), "-o", at("in.mp4"), "--overwrite"}),
             "--output: " + at("in.mp4") + " is the input");

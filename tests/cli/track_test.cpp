@@ -264,6 +264,35 @@ TEST_F(TrackProgram, ReplacesOutputsOnlyWhenToldTo) {
   EXPECT_EQ(read_text(at("masks/notes.txt")), "not ours");
 }
 
+TEST_F(TrackProgram, AStartThatFailsReplacesNothing) {
+  write_video("in.mp4", 3);
+  fs::create_directory(at("masks"));
+  for (const char* name : {"out.mp4", "masks/00001.png", "events.ndjson"}) {
+    std::ofstream(at(name)) << "precious";
+  }
+  // A tracked square takes all of what is to be another object: no pixel is left of it.
+  write_label_mask(at("behind.png"), square_.mask(0, 9));
+  Texts args = track_to_all("in.mp4");
+  args.insert(args.begin() + 2, {"--mask", at("behind.png"), "--overwrite"});
+  const Finished finished = run_program(args);
+  EXPECT_EQ(finished.exit_code, code(ExitCode::kInput)) << finished.err;
+  for (const char* name : {"out.mp4", "masks/00001.png", "events.ndjson"}) {
+    EXPECT_EQ(read_text(at(name)), "precious") << name;
+  }
+  EXPECT_EQ(count_files(folder_.path() / "masks"), 1U);
+}
+
+TEST_F(TrackProgram, OutputsNeverReplaceTheWeightsOfTheConfiguration) {
+  write_video("in.mp4", 3);
+  const std::string weights = at("refiner.safetensors");
+  std::ofstream(weights) << "precious";
+  const Finished finished =
+      run_program(track("in.mp4", {"--mask", at("mask.png"), "--events", weights, "--set",
+                                   "refiner.weights=" + weights, "--overwrite"}));
+  EXPECT_EQ(finished.exit_code, code(ExitCode::kUsage)) << finished.err;
+  EXPECT_EQ(read_text(weights), "precious");
+}
+
 TEST_F(TrackProgram, TracksADamagedVideoUpToTheDamage) {
   write_video("in.mkv", 200);
   truncate_file(at("in.mkv"), 0.5);

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -38,6 +39,26 @@ TEST(ShareOut, DoesEveryPieceOnce) {
       }
     });
   }
+}
+
+TEST(ShareOut, ThrowsWhatAPieceThrewWhenAllAreDone) {
+  in_a_thread([] {
+    set_threads(1, 4);
+    for (int round = 0; round < 50; ++round) {
+      std::atomic<int> done = 0;
+      const auto work = [&](int64_t i) {
+        ++done;
+        if (i % 3 == 1) throw std::runtime_error("piece " + std::to_string(i % 3));
+      };
+      try {
+        share_out(8, work);
+        ADD_FAILURE() << "nothing was thrown";
+      } catch (const std::runtime_error& error) {
+        EXPECT_STREQ(error.what(), "piece 1");
+      }
+      EXPECT_EQ(done, 8);
+    }
+  });
 }
 
 TEST(ShareOut, WorksWithinItself) {

@@ -1,8 +1,10 @@
 #include "io/prompt_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
+#include <thread>
 
 #include "core/error.h"
 #include "tests/support/golden.h"
@@ -34,11 +36,13 @@ TEST_F(PromptFile, ReadsEveryKey) {
   const auto entries = read(
       "{\"$schema\":\"x\",\"prompts\":[\n\t{\"box\":[1,2.5,3,4],\"name\":\"a \\u00e9 \\/\"},"
       "\n{\"action\":\"correct\",\"time\":1.25,\"id\":7,\"points\":[[5,6],[7,8,0],[9,1e1,1]]},"
-      "{\"action\":\"remove\",\"frame\":12,\"id\":7},{\"mask\":\"m.png\"}]}");
+      "{\"action\":\"remove\",\"frame\":12,\"id\":7},{\"mask\":\"m.png\","
+      "\"name\":\"\\uD83d\\uDE00 \\\\ud83d\\\\ude00\"}]}");
   ASSERT_EQ(entries.size(), 4U);
   EXPECT_EQ(entries[0].action, PromptEdit::Action::kAdd);
   EXPECT_EQ(entries[0].box->y0, 2.5);
   EXPECT_EQ(entries[0].name, "a \u00e9 /");
+  EXPECT_EQ(entries[3].name, "\U0001F600 \\ud83d\\ude00");
   EXPECT_EQ(entries[0].at.frame_index, 0);
   EXPECT_FALSE(entries[0].id);
   EXPECT_EQ(entries[0].source, file() + ":2: prompts[0]");
@@ -90,12 +94,21 @@ TEST_F(PromptFile, NamesLineAndKeyOfWhatDoesNotFit) {
 }
 
 TEST_F(PromptFile, RefusesWhatIsNoJson) {
-  for (const char* text : {"", "{\"prompts\": [", "{\"prompts\": [{]}", "\xff\xfe", "{} {}", "prompts",
-                           "{\"prompts\": {\"a\": 1}}"}) {
+  for (const char* text :
+       {"", "{\"prompts\": [", "{\"prompts\": [{]}", "\xff\xfe", "{} {}", "prompts",
+        "{\"prompts\": {\"a\": 1}}", "prompts:\n- box: [1, 2, 3, 4]",
+        "{\"prompts\": [{\"box\": [1, 2, 3, 4]},]}", "# a\n{\"prompts\": [{\"box\": [1, 2, 3, 4]}]}"}) {
     EXPECT_NE(error(text), "no error") << text;
   }
+  EXPECT_EQ(error("{\"prompts\": [\n}"), ":2: expected JSON, found an error at byte 15");
   EXPECT_THROW(read_prompt_file(folder_.path()), MediaError);
   EXPECT_THROW(read_prompt_file(folder_.path() / "missing.json"), MediaError);
+}
+
+TEST_F(PromptFile, MayBeAPipe) {
+  ASSERT_EQ(mkfifo(file().c_str(), 0600), 0);
+  std::jthread writer([&] { std::ofstream(file()) << "{\"prompts\": [{\"box\": [1, 2, 3, 4]}]}"; });
+  EXPECT_EQ(read_prompt_file(file()).size(), 1U);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "core/config.h"
 #include "core/error.h"
@@ -16,6 +18,8 @@
 
 namespace hqtrack {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr int64_t kHeight = 50, kWidth = 82;
 
@@ -389,6 +393,26 @@ TEST_F(HqTrackTest, GoesOnFromASavedState) {
   EXPECT_TRUE(second.track(make_test_frame(8)).label_mask.equal(first.track(make_test_frame(8)).label_mask));
 }
 
+TEST_F(HqTrackTest, ADamagedStateIsRefused) {
+  const fs::path file = folder_.path() / "state.safetensors";
+  HqTrack hqtrack(config(), "cpu");
+  hqtrack.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  hqtrack.save_state(file);
+  const auto size = static_cast<std::streamoff>(fs::file_size(file));
+  for (const std::streamoff place : {size / 3, size / 2, size - 1}) {
+    hqtrack.save_state(file);
+    {
+      std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+      stream.seekg(place);
+      const char changed = static_cast<char>(stream.get() ^ 4);
+      stream.seekp(place);
+      stream.put(changed);
+    }
+    EXPECT_THROW(hqtrack.restore_state(file), WeightsError) << "byte " << place;
+    EXPECT_NO_THROW(hqtrack.track(make_test_frame(1)));
+  }
+}
+
 std::vector<TimedPrompt> at_frame(int64_t index, PromptEdit::Action action, const at::Tensor& label_mask) {
   std::vector<TimedPrompt> timed;
   for (ObjectPrompt& prompt : mask_prompts(label_mask)) {
@@ -412,7 +436,9 @@ TEST_F(HqTrackTest, StageFollowsPromptsAtTheirMoments) {
     EXPECT_EQ(tracked.frame.index, i);
     num_objects.push_back(tracked.objects.size());
     expect_objects_match_mask(tracked);
-    if (i == 2) EXPECT_TRUE(tracked.label_mask.equal(two_objects()));
+    if (i == 2) {
+      EXPECT_TRUE(tracked.label_mask.equal(two_objects()));
+    }
   }
   EXPECT_EQ(num_objects, (std::vector<size_t>{0, 0, 2, 2, 3, 2, 2}));
   ASSERT_EQ(stage.pending().size(), 1U);

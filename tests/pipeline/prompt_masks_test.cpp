@@ -94,5 +94,23 @@ TEST(PlacePrompts, SaysWhatIsWrong) {
             "object 256: id: expected one from 1 to 255, found 256");
 }
 
+TEST(PlacePrompts, SaysWhichEditCannotBeFollowed) {
+  const Segment finds_only_5 = [](std::span<const ObjectPrompt> prompts) {
+    std::vector<MaskProposal> found;
+    for (const ObjectPrompt& prompt : prompts) {
+      found.push_back(made(prompt.id, {0, 0, 0, prompt.id == 5 ? 1.0F : -1.0F}));
+    }
+    return found;
+  };
+  const std::vector<PromptEdit> edits = {with_box(kAdd, 5), with_mask(kAdd, 7, {0, 1, 0, 0}),
+                                         with_box(kAdd, 6)};
+  try {
+    place_prompts(edits, {1}, row({1, 1, 0, 0}), finds_only_5);
+    FAIL() << "an object without a pixel was taken";
+  } catch (const PromptError& error) {
+    EXPECT_EQ(error.edit(), 2U);
+  }
+}
+
 }  // namespace
 }  // namespace hqtrack

@@ -266,6 +266,20 @@ TEST(RunPipeline, AFailedTrackerLeavesFinishedOutputs) {
   EXPECT_LT(source.num_read, 100000);
 }
 
+TEST(RunPipeline, ATrackerThatFailsAtOnceLeavesNoOutput) {
+  for (const bool refines : {false, true}) {
+    FakeSource source(100);
+    TwoSinks outputs;
+    RunOptions options;
+    if (refines) options.refine = [](TrackedFrame tracked) { return tracked; };
+    EXPECT_THROW(run_pipeline(source, failing_at(0), outputs.sinks, options), std::logic_error);
+    for (const Received& received : outputs.received) {
+      EXPECT_TRUE(received.frames.empty());
+      EXPECT_FALSE(received.is_finished);
+    }
+  }
+}
+
 TEST(RunPipeline, AFailedSinkDoesNotHurtTheOther) {
   for (const size_t failing : {0, 1}) {
     FakeSource source(100000);
@@ -321,8 +335,8 @@ TEST(RunPipeline, AnInterruptionBeforeTheStartTracksNothing) {
   const RunSummary summary =
       run_pipeline(source, label_by_index, outputs.sinks, {.interrupted = interrupt.get_token()});
   EXPECT_TRUE(summary.was_interrupted);
-  expect_frames_up_to(outputs.received[0], summary.frames);
   EXPECT_EQ(summary.frames, 0);
+  EXPECT_FALSE(outputs.received[0].is_finished);
 }
 
 TEST(RunPipeline, CountsHowOftenAnObjectIsLost) {

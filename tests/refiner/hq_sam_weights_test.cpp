@@ -114,6 +114,9 @@ TEST(HqSamWeights, AnotherVariantIsNamed) {
   EXPECT_EQ(error_of(network, checkpoint(1280, 32, true)), start + "HQ-SAM vit_h");
   EXPECT_EQ(error_of(network, checkpoint(96, 4, true)), start + "HQ-SAM vit of width 96 with 4 blocks");
   EXPECT_EQ(error_of(network, {}), start + "another network");
+  TensorFile vmos;
+  vmos.tensors.push_back({"patch_wise_id_bank.weight", at::zeros({1})});
+  EXPECT_EQ(error_of(network, vmos), start + "VMOS, a tracker");
   EXPECT_EQ(error_of(random_network("vit"), module_weights(*random_network("tiny_vit"))),
             "file.pth: expected HQ-SAM vit of width 24 with 3 blocks, found HQ-SAM tiny_vit of width 24 with "
             "5 blocks");

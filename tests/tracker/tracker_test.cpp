@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/label_mask.h"
 #include "tests/support/golden.h"
@@ -158,6 +160,31 @@ TEST(Tracker, AnObjectOutOfSightIsNotForgottenForOthers) {
   tracker.correct(moving_discs(1), disc_labels(5, 6));  // 1 has no pixel here
   EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 5, 6}));
   EXPECT_EQ(tracker.num_engines(), 2);
+}
+
+TEST(Tracker, AnEngineWithoutObjectsIsDropped) {
+  Tracker tracker(tiny_network(), tiny_config());  // 3 objects an engine
+  at::Tensor labels = disc_labels(1, 2);
+  for (int64_t i = 0; i < 5; ++i) labels.narrow(0, 5, 8).narrow(1, 10 * i, 8).fill_(10 + i);
+  tracker.start(moving_discs(0), labels);
+  EXPECT_EQ(tracker.num_engines(), 3);  // of 1 2 10, 11 12 13 and 14
+  tracker.track(moving_discs(1));
+  for (const int64_t id : {11, 13, 12}) tracker.remove(id);
+  EXPECT_EQ(tracker.num_engines(), 2);
+  const TrackerResult result = tracker.track(moving_discs(2));
+  std::vector<int64_t> ids;
+  for (const ObjectScore& score : result.scores) ids.push_back(score.id);
+  EXPECT_EQ(ids, (std::vector<int64_t>{1, 2, 10, 14}));
+  for (const int64_t id : label_ids(result.label_mask)) EXPECT_TRUE(std::ranges::count(ids, id)) << id;
+  // The slots behind 14 are free again.
+  labels = result.label_mask.clone();
+  for (int64_t i = 0; i < 2; ++i) labels.narrow(0, 5, 8).narrow(1, 10 * i, 8).fill_(20 + i);
+  tracker.correct(moving_discs(2), labels);
+  EXPECT_EQ(tracker.num_engines(), 2);
+  EXPECT_EQ(tracker.object_ids(), (std::vector<int64_t>{1, 2, 10, 14, 20, 21}));
+  for (const int64_t id : {1, 2, 10, 14, 20}) tracker.remove(id);
+  EXPECT_EQ(tracker.num_engines(), 1);
+  EXPECT_EQ(tracker.track(moving_discs(3)).scores.size(), 1U);
 }
 
 TEST(Tracker, GoesOnFromASavedState) {

@@ -73,6 +73,8 @@ TEST_F(TrainCommand, TrainsAndGoesOn) {
 TEST_F(TrainCommand, PreviewWritesASheetAndTrainsNothing) {
   const fs::path sheet = folder_.path() / "sheet.png";
   EXPECT_EQ(run_train(arguments({"--preview", sheet.string()})), 0);
+  EXPECT_THROW(run_train(arguments({"--preview", sheet.string()})), OutputError);
+  EXPECT_EQ(run_train(arguments({"--preview", sheet.string(), "--overwrite"})), 0);
   EXPECT_GT(fs::file_size(sheet), 10000u);
   EXPECT_FALSE(fs::exists(out()));
 }
@@ -92,7 +94,8 @@ TEST_F(TrainCommand, TrainsTheRefinerAndGoesOn) {
   const fs::path sheet = folder_.path() / "sheet.png";
   EXPECT_EQ(run_train(arguments({"--preview", sheet.string()}, "refiner")), 0);
   EXPECT_GT(fs::file_size(sheet), 10000u);
-  EXPECT_THROW(run_train(arguments({"--out", out().string(), "--pairs", "nowhere"}, "refiner")), MediaError);
+  EXPECT_THROW(run_train(arguments({"--out", (out() / "other").string(), "--pairs", "nowhere"}, "refiner")),
+               MediaError);
 }
 
 TEST_F(TrainCommand, SaysWhichWeightsDoNotFit) {

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <boost/program_options/options_description.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "core/config.h"
+
+namespace hqtrack {
+
+/// Which network a command runs, and on what.
+struct NetworkArguments {
+  std::filesystem::path config_file, weights_file;  // empty: not given
+  std::vector<std::string> overrides;               // key.sub=value
+  std::string device = "auto";
+  std::optional<int64_t> num_threads;
+};
+
+/// Adds --config, --set, --device and --threads.
+void add_network_options(boost::program_options::options_description& options);
+
+/// Reads them, and --weights where the command has it. Throws UsageError.
+NetworkArguments parse_network(const CommandLine& line);
+
+/// Sets the number of threads, where one is asked for; more than the machine has are not used, and that is
+/// said.
+void use_threads(const NetworkArguments& arguments);
+
+/// The configuration asked for, or the default one. Whose weights --weights are is left to the caller. Throws
+/// ConfigError.
+Config load_config(const NetworkArguments& arguments);
+
+}  // namespace hqtrack
