@@ -1,5 +1,8 @@
 # Flags shared by all targets, and the two functions that make one.
 set(HQTRACK_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-unknown-pragmas)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND HQTRACK_WARNINGS -Wno-restrict)  # wrong there for "text" + std::string
+endif()
 
 function(hqtrack_flags target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${HQTRACK_WARNINGS}>)
