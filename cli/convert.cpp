@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/weights.h"
+#include "refiner/hq_sam_weights.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
@@ -27,6 +28,8 @@ checkpoint the tensors under `state_dict` or `model` are taken. For example:
 
   --dtype NAME  type of floating point values: keep (default), float32,
                 float16, bfloat16
+  --trunk FILE  of a refiner: leave out its encoder, which is that of the
+                tracker FILE; OUT must lie beside that
   --overwrite   replace OUT if it exists
 )";
 
@@ -69,15 +72,23 @@ void convert_values(TensorFile& contents, at::ScalarType dtype, const std::strin
 
 int run_convert(std::span<const std::string> args) {
   po::options_description options;
-  options.add_options()("dtype", po::value<std::string>())("overwrite", po::bool_switch());
+  options.add_options()("dtype", po::value<std::string>())("trunk", po::value<std::string>())(
+      "overwrite", po::bool_switch());
   const auto line = parse_command_line(args, kConvertHelp, options, {"IN", "OUT"}, 2);
   if (!line) return EXIT_SUCCESS;
   const fs::path input = line->positional[0], output = line->positional[1];
   const auto dtype = parse_dtype(line->text("dtype", "keep"));
   check_output(input, output, line->options["overwrite"].as<bool>());
 
-  TensorFile contents = read_weights(input);
+  TensorFile contents = read_hq_sam_weights(input);
   if (dtype) convert_values(contents, *dtype, input.string());
+  if (const auto tracker = line->given("trunk")) {
+    std::error_code ignored;
+    if (!fs::equivalent(fs::absolute(*tracker).parent_path(), fs::absolute(output).parent_path(), ignored)) {
+      throw UsageError("--trunk: expected a file beside OUT, found '" + *tracker + "'");
+    }
+    share_trunk(contents, *tracker, input.string());
+  }
   contents.metadata.try_emplace("format", "pt");  // readers of the Python world ask for it
   write_safetensors(output, contents);
   std::printf("%s: %zu tensors, %ju bytes\n", output.c_str(), contents.tensors.size(),

@@ -18,6 +18,8 @@ namespace {
 
 constexpr double kBatchNormEps = 1e-5;
 constexpr std::string_view kConvSuffix = ".c.weight";
+constexpr std::string_view kTrunk = "image_encoder.", kTrackerTrunk = "encoder.";
+constexpr const char* kTrunkEntry = "trunk";
 
 // In the files, never used.
 const std::vector<std::string> kUnused = {"image_encoder.norm_head.", "image_encoder.head."};
@@ -88,6 +90,46 @@ std::string hq_sam_kind(const TensorFile& contents) {
   return kind ? describe(*kind) : "";
 }
 
+TensorFile trunk_of_tracker(const TensorFile& tracker) {
+  TensorFile trunk;
+  for (const NamedTensor& entry : tracker.tensors) {
+    if (!entry.name.starts_with(kTrackerTrunk)) continue;
+    trunk.tensors.push_back({std::string(kTrunk) + entry.name.substr(kTrackerTrunk.size()), entry.tensor});
+  }
+  return trunk;
+}
+
+TensorFile read_hq_sam_weights(const std::filesystem::path& file) {
+  TensorFile contents = read_weights(file);
+  const auto beside = contents.metadata.find(kTrunkEntry);
+  if (beside == contents.metadata.end()) return contents;
+  const std::filesystem::path tracker = file.parent_path() / std::filesystem::path(beside->second).filename();
+  if (!std::filesystem::exists(tracker)) {
+    throw WeightsError(file.string() + ": expected the file with its encoder, " + tracker.string() +
+                       ", found none");
+  }
+  const TensorFile trunk = trunk_of_tracker(read_weights(tracker));
+  contents.tensors.insert(contents.tensors.end(), trunk.tensors.begin(), trunk.tensors.end());
+  contents.metadata.erase(kTrunkEntry);
+  return contents;
+}
+
+void share_trunk(TensorFile& contents, const std::filesystem::path& tracker, const std::string& source) {
+  const TensorFile trunk = trunk_of_tracker(read_weights(tracker));
+  const auto is_shared = [&](const NamedTensor& entry) {
+    if (!is_trunk_weight(entry.name)) return false;
+    const at::Tensor* other = trunk.find(entry.name);
+    if (other && other->scalar_type() == entry.tensor.scalar_type() && other->equal(entry.tensor))
+      return true;
+    throw WeightsError(source + ": " + entry.name + ": expected the values of " + tracker.string() +
+                       ", found others");
+  };
+  if (std::erase_if(contents.tensors, is_shared) == 0) {
+    throw WeightsError(source + ": expected a refiner with an encoder, found none");
+  }
+  contents.metadata[kTrunkEntry] = tracker.filename().string();
+}
+
 bool is_hq_weight(const std::string& name) {
   return std::any_of(kHqOnly.begin(), kHqOnly.end(),
                      [&](const std::string& prefix) { return name.starts_with(prefix); });
@@ -139,7 +181,7 @@ void load_hq_sam_weights(HqSam& network, const TensorFile& contents, const std::
 }
 
 void load_hq_sam_weights(HqSam& network, const std::filesystem::path& file) {
-  load_hq_sam_weights(network, read_weights(file), file.string());
+  load_hq_sam_weights(network, read_hq_sam_weights(file), file.string());
 }
 
 }  // namespace hqtrack

@@ -8,6 +8,18 @@
 
 namespace hqtrack {
 
+/// Reads a refiner's weights. A file with the entry `trunk` in its metadata leaves out the trunk of the image
+/// encoder: it is the encoder of the tracker in the file of that name, in the same folder. Throws
+/// WeightsError.
+TensorFile read_hq_sam_weights(const std::filesystem::path& file);
+
+/// Leaves the trunk out of a refiner's weights, which will lie beside the file `tracker`. Throws WeightsError
+/// unless the encoder there has the same values.
+void share_trunk(TensorFile& contents, const std::filesystem::path& tracker, const std::string& source);
+
+/// The encoder of a tracker by the names of a refiner's trunk; empty where there is none.
+TensorFile trunk_of_tracker(const TensorFile& tracker);
+
 /// Loads a published checkpoint, or weights saved by this program: HQ-SAM, SAM, MobileSAM or Light HQ-SAM, of
 /// the sizes the network was built with. Batch norm is folded into the convolutions before it. A network
 /// without HQ branch also takes a checkpoint that has one. Throws WeightsError, before anything is changed:

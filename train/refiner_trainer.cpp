@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kQuestionSeed = 0x9e57;  // keeps these draws apart from those of the stills
-constexpr std::string_view kTrunk = "image_encoder.", kTrackerTrunk = "encoder.";
 
 /// A still and what is asked about it.
 struct Lesson {
@@ -36,15 +35,8 @@ void fill_from_network(HqSam& network, TensorFile& contents, bool (*wanted)(cons
 }
 
 void load_initial_weights(HqSam& network, const fs::path& file) {
-  TensorFile contents = read_weights(file);
-  if (contents.find("encoder.stem.weight") != nullptr) {
-    TensorFile trunk;
-    for (const NamedTensor& entry : contents.tensors) {
-      if (entry.name.starts_with(kTrackerTrunk)) {
-        trunk.tensors.push_back(
-            {std::string(kTrunk) + entry.name.substr(kTrackerTrunk.size()), entry.tensor});
-      }
-    }
+  TensorFile contents = read_hq_sam_weights(file);
+  if (TensorFile trunk = trunk_of_tracker(contents); !trunk.tensors.empty()) {
     fill_from_network(network, trunk, [](const std::string& name) { return !is_trunk_weight(name); });
     load_hq_sam_weights(network, trunk, file.string());
     return;

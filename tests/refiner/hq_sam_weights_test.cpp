@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "core/error.h"
+#include "core/weights/safetensors.h"
 #include "core/weights/weights.h"
 #include "tests/refiner/tiny_model.h"
 #include "tests/support/golden.h"
@@ -47,6 +50,36 @@ TEST(HqSamWeights, GiveBackTheNetworkTheyWereSavedFrom) {
     EXPECT_TENSORS_CLOSE(loaded->decode(loaded->embed_image(image), {}).hq,
                          saved->decode(saved->embed_image(image), {}).hq, 0, 0);
   }
+}
+
+TEST(HqSamWeights, MayShareTheTrunkOfATracker) {
+  const testing::TemporaryFolder folder;
+  const auto tracker_file = folder.path() / "tracker.safetensors",
+             file = folder.path() / "refiner.safetensors";
+  const HqSam saved = tiny_network(tiny_config("tiny_vit"));
+  TensorFile contents = module_weights(*saved), tracker;
+  for (const NamedTensor& entry : contents.tensors) {
+    if (is_trunk_weight(entry.name)) {
+      tracker.tensors.push_back({entry.name.substr(std::string("image_").size()), entry.tensor.clone()});
+    }
+  }
+  write_safetensors(tracker_file, tracker);
+  const size_t all = contents.tensors.size();
+  share_trunk(contents, tracker_file, "refiner");
+  EXPECT_EQ(contents.tensors.size() + tracker.tensors.size(), all);
+  write_safetensors(file, contents);
+  HqSam loaded = random_network("tiny_vit");
+  load_hq_sam_weights(loaded, file);
+  const TensorFile found = module_weights(*loaded);
+  for (const NamedTensor& entry : module_weights(*saved).tensors) {
+    EXPECT_TRUE(found.find(entry.name)->equal(entry.tensor)) << entry.name;
+  }
+
+  EXPECT_THROW(share_trunk(contents, tracker_file, "refiner"), WeightsError);  // nothing left to share
+  TensorFile other = module_weights(*random_network("tiny_vit"));
+  EXPECT_THROW(share_trunk(other, tracker_file, "refiner"), WeightsError);  // other values
+  std::filesystem::remove(tracker_file);
+  EXPECT_THROW(load_hq_sam_weights(loaded, file), WeightsError);
 }
 
 TEST(HqSamWeights, BatchNormGoesIntoTheConvolutionBeforeIt) {
