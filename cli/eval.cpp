@@ -33,6 +33,8 @@ frames/s. The first and the last frame are not scored. For example:
                        (480p may be 1080p, Full-Resolution or left out)
   --list FILE          names of sequences, one a line (default: all)
   --json FILE          all scores, by sequence and object
+  --by-kind            also one line for sequences NAME-1, NAME-2 ... together,
+                       and how well `lost` was said
   --masks DIR          write the masks: DIR/SEQUENCE/00000.png ...
   --results DIR        track nothing: score masks that lie in DIR like that
   --config FILE        network settings (configs/nano.yaml)
@@ -47,6 +49,7 @@ struct EvalArguments {
   fs::path root, list_file;
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
+  bool by_kind = false;
   NetworkArguments network;           // the weights are the tracker's
 };
 
@@ -55,7 +58,7 @@ po::options_description eval_options() {
   po::options_description options;
   add_network_options(options);
   options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
-      "weights", text());
+      "weights", text())("by-kind", po::bool_switch());
   return options;
 }
 
@@ -76,6 +79,7 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
                        .json_output = line->text("json"),
                        .mask_output = line->text("masks"),
                        .results = line->text("results"),
+                       .by_kind = line->options["by-kind"].as<bool>(),
                        .network = parse_network(*line)};
 }
 
@@ -154,6 +158,7 @@ int run_eval(std::span<const std::string> args) {
                                  ? score_tracker(*arguments, sequences, print_row, run)
                                  : evaluate_results(sequences, arguments->results, print_row);
   print(davis_table_foot(scores));
+  if (arguments->by_kind) print("\n" + davis_table_by_kind(scores));
   if (!arguments->json_output.empty()) write_davis_json(arguments->json_output, scores, run);
   return static_cast<int>(ExitCode::kSuccess);
 }

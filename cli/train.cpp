@@ -51,7 +51,8 @@ std::unique_ptr<ClipSource> make_synthetic_clips(const fs::path& folder, const T
                                      .max_objects = config.max_objects,
                                      .max_distractors = config.max_distractors,
                                      .max_gap_frames = config.max_gap_frames,
-                                     .motion_strength = config.motion_strength};
+                                     .motion_strength = config.motion_strength,
+                                     .hard_share = config.hard_share};
   return std::make_unique<SyntheticClips>(read_pictures(folder), options);
 }
 

@@ -313,6 +313,7 @@ class Fields {
     integer("train.max_distractors", train.max_distractors, {0, 255});
     integer("train.max_gap_frames", train.max_gap_frames, {0, 1000});
     real("train.motion_strength", train.motion_strength, {0.0, 10.0});
+    real("train.hard_share", train.hard_share, {0.0, 1.0});
     real("train.sequence_share", train.sequence_share);
     integer("train.sequence_gap_frames", train.sequence_gap_frames, {1, 1000});
     integer("train.loader_threads", train.loader_threads, {1, 256});

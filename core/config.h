@@ -174,6 +174,7 @@ struct TrainConfig {
   int64_t max_distractors = 2;
   int64_t max_gap_frames = 3;       // frames skipped between the reference and the next one
   double motion_strength = 1.0;     // factor on all motion of synthetic clips
+  double hard_share = 0.0;          // share of synthetic clips with each of the hard things
   double sequence_share = 0.5;      // share of clips from real sequences, where some are given
   int64_t sequence_gap_frames = 3;  // frames from one to the next in those, at most
   int64_t loader_threads = 1;       // threads that make clips

@@ -58,6 +58,8 @@ class SequenceScorer {
       const at::Tensor true_mask = truth.eq(object.id), mask = result.eq(object.id);
       object.j.push_back(region_similarity_j(true_mask, mask));
       object.f.push_back(contour_accuracy_f(true_mask, mask));
+      const bool is_absent = !true_mask.any().item<bool>(), is_said = !mask.any().item<bool>();
+      object.lost += {.absent = is_absent, .said = is_said, .rightly_said = is_absent && is_said};
     }
   }
 
@@ -155,6 +157,13 @@ ScoreStatistics mean_statistics(const std::vector<SequenceScores>& sequences,
 
 }  // namespace
 
+LostCounts& LostCounts::operator+=(const LostCounts& other) {
+  absent += other.absent;
+  said += other.said;
+  rightly_said += other.rightly_said;
+  return *this;
+}
+
 DavisMeans SequenceScores::means() const {
   DavisMeans sum;
   for (const ObjectScores& object : objects) {
@@ -173,6 +182,29 @@ int64_t DavisScores::num_objects() const {
   return std::accumulate(
       sequences.begin(), sequences.end(), int64_t{0},
       [](int64_t sum, const SequenceScores& s) { return sum + static_cast<int64_t>(s.objects.size()); });
+}
+
+LostCounts DavisScores::lost() const {
+  LostCounts sum;
+  for (const SequenceScores& sequence : sequences) {
+    for (const ObjectScores& object : sequence.objects) sum += object.lost;
+  }
+  return sum;
+}
+
+std::vector<SequenceScores> DavisScores::by_kind() const {
+  std::vector<SequenceScores> kinds;
+  for (const SequenceScores& sequence : sequences) {
+    const size_t dash = sequence.name.rfind('-');
+    const bool is_numbered = dash != std::string::npos && dash + 1 < sequence.name.size() &&
+                             sequence.name.find_first_not_of("0123456789", dash + 1) == std::string::npos;
+    const std::string name = is_numbered ? sequence.name.substr(0, dash) : sequence.name;
+    auto kind = std::ranges::find(kinds, name, &SequenceScores::name);
+    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {.name = name, .objects = {}});
+    kind->num_frames += sequence.num_frames;
+    kind->objects.insert(kind->objects.end(), sequence.objects.begin(), sequence.objects.end());
+  }
+  return kinds;
 }
 
 std::optional<double> DavisScores::frames_per_second() const {

@@ -21,10 +21,18 @@ struct DavisMeans {
   double j_and_f() const { return (j + f) / 2; }
 };
 
+/// Frames in which an object has no pixel, in the truth and in the result.
+struct LostCounts {
+  int64_t absent = 0, said = 0, rightly_said = 0;
+
+  LostCounts& operator+=(const LostCounts& other);
+};
+
 /// One object of one sequence. The lists have one entry a scored frame.
 struct ObjectScores {
   int64_t id = 0;
   std::vector<double> j, f;
+  LostCounts lost;
 
   DavisMeans means() const { return {score_statistics(j).mean, score_statistics(f).mean}; }
 };
@@ -46,6 +54,10 @@ struct DavisScores {
   ScoreStatistics f() const;
   DavisMeans means() const { return {j().mean, f().mean}; }
   int64_t num_objects() const;
+  LostCounts lost() const;
+  /// One entry for all sequences whose names differ only in a number behind the last '-': a sequence of all
+  /// their objects, ids as they are.
+  std::vector<SequenceScores> by_kind() const;
   std::optional<double> frames_per_second() const;  // over all frames
 };
 

@@ -52,6 +52,21 @@ std::string row(const std::string& name, const std::string& frames, const DavisM
   return line + numbers;
 }
 
+std::string share(int64_t part, int64_t whole) {
+  char text[32] = "-";
+  if (whole > 0)
+    std::snprintf(text, sizeof text, "%.3f", static_cast<double>(part) / static_cast<double>(whole));
+  return text;
+}
+
+std::string kind_row(const std::string& name, const DavisMeans& means, const LostCounts& lost) {
+  char line[160];
+  std::snprintf(line, sizeof line, "%-20s %7.4f %7.4f %7.4f %8lld %8s %8s\n", name.c_str(), means.j, means.f,
+                means.j_and_f(), static_cast<long long>(lost.absent),
+                share(lost.rightly_said, lost.said).c_str(), share(lost.rightly_said, lost.absent).c_str());
+  return line;
+}
+
 }  // namespace
 
 std::string davis_json(const DavisScores& scores, const DavisRun& run) {
@@ -61,6 +76,10 @@ std::string davis_json(const DavisScores& scores, const DavisRun& run) {
   add_statistics(json, scores.j(), scores.f());
   json["frames_per_second"] = number_or_null(scores.frames_per_second());
   json["num_objects"] = scores.num_objects();
+  const LostCounts lost = scores.lost();
+  json["frames_absent"] = lost.absent;
+  json["frames_lost"] = lost.said;
+  json["frames_rightly_lost"] = lost.rightly_said;
   json["sequences"] = Json::array();
   for (const SequenceScores& sequence : scores.sequences) json["sequences"].push_back(to_json(sequence));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -83,6 +102,16 @@ std::string davis_table_row(const SequenceScores& sequence) {
     lines += row("  object " + std::to_string(object.id), "", object.means(), std::nullopt);
   }
   return lines;
+}
+
+std::string davis_table_by_kind(const DavisScores& scores) {
+  std::string lines = "kind                       J       F     J&F   absent   lost P   lost R\n";
+  for (const SequenceScores& kind : scores.by_kind()) {
+    LostCounts lost;
+    for (const ObjectScores& object : kind.objects) lost += object.lost;
+    lines += kind_row(kind.name, kind.means(), lost);
+  }
+  return lines + kind_row("all", scores.means(), scores.lost());
 }
 
 std::string davis_table_foot(const DavisScores& scores) {

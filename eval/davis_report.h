@@ -19,7 +19,7 @@ struct DavisRun {
 /// The scores as a JSON document:
 /// {"program":"hqtrack","version":"0.1.0","config":...,"weights":...,"device":...,"dataset":...,"list":...,
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
-///  "frames_per_second":...,"num_objects":...,
+///  "frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
 ///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,"frames_per_second":...,
 ///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...}]}]}
 /// frames_per_second is null when results were scored.
@@ -33,5 +33,8 @@ void write_davis_json(const std::filesystem::path& file, const DavisScores& scor
 std::string davis_table_head();
 std::string davis_table_row(const SequenceScores& sequence);
 std::string davis_table_foot(const DavisScores& scores);
+/// Means of DavisScores::by_kind with precision and recall of saying that an object is lost, where that was
+/// said or is true.
+std::string davis_table_by_kind(const DavisScores& scores);
 
 }  // namespace hqtrack

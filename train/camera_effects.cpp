@@ -42,14 +42,14 @@ void blur_along_a_line(cv::Mat& image, Random& random) {
 
 }  // namespace
 
-CameraEffects::CameraEffects(Random& random) {
-  const double gamma = random.uniform(0.75, 1.3);
+CameraEffects::CameraEffects(Random& random, bool is_night) : is_night_(is_night) {
+  const double gamma = is_night ? random.uniform(1.8, 3.0) : random.uniform(0.75, 1.3);
   gamma_table_.create(1, 256, CV_8UC1);
   for (int i = 0; i < 256; ++i) {
     gamma_table_.at<uint8_t>(i) = cv::saturate_cast<uint8_t>(255 * std::pow(i / 255.0, gamma));
   }
   if (random.chance(0.25)) blur_sigma_ = random.uniform(0.5, 1.3);
-  if (random.chance(0.4)) noise_sigma_ = random.uniform(2, 8);
+  if (is_night || random.chance(0.4)) noise_sigma_ = is_night ? random.uniform(6, 14) : random.uniform(2, 8);
 }
 
 void CameraEffects::apply(cv::Mat& image, Random& random) const {
@@ -60,7 +60,11 @@ void CameraEffects::apply(cv::Mat& image, Random& random) const {
     blur_along_a_line(image, random);
   }
   add_noise(image, noise_sigma_, random.uniform(0.94, 1.06), random);
-  if (random.chance(0.3)) image = jpeg_artifacts(image, static_cast<int>(random.integer(40, 90)));
+  if (is_night_) {
+    image = jpeg_artifacts(image, static_cast<int>(random.integer(20, 45)));
+  } else if (random.chance(0.3)) {
+    image = jpeg_artifacts(image, static_cast<int>(random.integer(40, 90)));
+  }
 }
 
 }  // namespace hqtrack

@@ -39,14 +39,24 @@ cv::Rect bounds_of(const cv::Matx22d& to_canvas, cv::Point2d centre, cv::Size pi
 
 }  // namespace
 
-CutOutPainter::CutOutPainter(const cv::Mat& cut_out, double length_px) {
-  cv::Mat picture = cut_out;
-  scale_ = length_px / std::max(picture.rows, picture.cols);
-  if (scale_ < 0.6) {  // shrunk beforehand: the warp itself does not filter
-    cv::resize(picture, picture, {}, scale_ * 1.2, scale_ * 1.2, cv::INTER_AREA);
-    scale_ = length_px / std::max(picture.rows, picture.cols);
+CutOutPainter::CutOutPainter(const cv::Mat& cut_out, double length_px, const cv::Mat& faded) {
+  const int length = std::max(cut_out.rows, cut_out.cols);
+  cv::Mat picture = cut_out, other = faded;
+  if (length_px < 0.6 * length) {  // shrunk beforehand: the warp itself does not filter
+    const double factor = 1.2 * length_px / length;
+    cv::resize(picture, picture, {}, factor, factor, cv::INTER_AREA);
+    if (!other.empty()) cv::resize(other, other, picture.size(), 0, 0, cv::INTER_AREA);
   }
+  scale_ = length_px / std::max(picture.rows, picture.cols);
+  shrinking_ = std::max(picture.rows, picture.cols) / static_cast<double>(length);
   premultiplied_ = premultiply(picture);
+  if (other.empty()) return;
+  // Its own outline counts: parts of a cut-out have theirs.
+  cv::Mat alpha;
+  cv::extractChannel(picture, alpha, 3);
+  other = other.clone();
+  cv::insertChannel(alpha, other, 3);
+  faded_ = premultiply(other);
 }
 
 Pose CutOutPainter::pose(cv::Point2d centre, const cv::Matx22d& to_canvas, const cv::Mat& bending,
@@ -80,7 +90,9 @@ void CutOutPainter::draw(const Pose& pose, int label, cv::Mat& image, cv::Mat& l
     }
   }
   cv::Mat warped;
-  cv::remap(premultiplied_, warped, source, cv::noArray(), cv::INTER_LINEAR, cv::BORDER_CONSTANT);
+  cv::Mat picture = premultiplied_;
+  if (!faded_.empty()) cv::addWeighted(premultiplied_, 1 - pose.fading, faded_, pose.fading, 0, picture);
+  cv::remap(picture, warped, source, cv::noArray(), cv::INTER_LINEAR, cv::BORDER_CONSTANT);
 
   const float brightness = static_cast<float>(pose.brightness);
   for (int y = 0; y < warped.rows; ++y) {

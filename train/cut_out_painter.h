@@ -13,16 +13,21 @@ struct Pose {
   cv::Rect bounds;          // where on the canvas anything can be visible
   cv::Mat bending;          // CV_32FC2, coarse grid of displacements over the canvas; empty for none
   double brightness = 1;
+  double fading = 0;  // share of the other colours
 };
 
 /// Draws one cut-out, turned, sheared and bent, as often as needed.
 class CutOutPainter {
  public:
-  /// cut_out: CV_8UC4 RGBA. length_px: of its longer edge on the canvas, about.
-  CutOutPainter(const cv::Mat& cut_out, double length_px);
+  /// cut_out: CV_8UC4 RGBA. length_px: of its longer edge on the canvas, about. faded: its other colours, of
+  /// the same size; may be empty.
+  CutOutPainter(const cv::Mat& cut_out, double length_px, const cv::Mat& faded = {});
 
   /// Factor that gives the longer edge its length.
   double scale() const { return scale_; }
+
+  /// A place on the cut-out, from its middle, in the pixels that poses count in.
+  cv::Point2d to_picture(cv::Point2d offset) const { return offset * shrinking_; }
 
   /// to_canvas maps offsets on the cut-out to offsets on the canvas, `scale()` included.
   Pose pose(cv::Point2d centre, const cv::Matx22d& to_canvas, const cv::Mat& bending, cv::Size canvas) const;
@@ -32,8 +37,8 @@ class CutOutPainter {
   void draw(const Pose& pose, int label, cv::Mat& image, cv::Mat& labels) const;
 
  private:
-  cv::Mat premultiplied_;  // CV_8UC4
-  double scale_;
+  cv::Mat premultiplied_, faded_;  // CV_8UC4
+  double scale_, shrinking_;
 };
 
 /// A grid of `points` x `points` normal displacements for Pose::bending.

@@ -5,78 +5,58 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <opencv2/imgproc.hpp>
+#include <opencv2/core/mat.hpp>
 #include <optional>
 
 #include "core/error.h"
-#include "train/camera_effects.h"
-#include "train/cut_outs.h"
-#include "train/moving_layer.h"
 #include "train/random.h"
+#include "train/scene.h"
 
 namespace hqtrack {
 namespace {
 
 constexpr int kLeastVisiblePixels = 60;
-constexpr double kBackgroundMargin = 1.5;  // side of the background picture over the frame's
+int random_object_count(int64_t most, Random& random) {
+  static const std::vector<double> kWeights = {0.38, 0.30, 0.18, 0.07, 0.04, 0.03, 0.01, 0.01, 0.01, 0.01};
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(most, 1, static_cast<int64_t>(kWeights.size())));
+  return 1 + static_cast<int>(
+                 random.weighted({kWeights.begin(), kWeights.begin() + static_cast<ptrdiff_t>(count)}));
+}
 
-/// All that moves in one clip, back to front.
-struct Scene {
-  MovingBackground background;
-  std::vector<MovingLayer> layers;
-};
+int random_distractor_count(int64_t most, Random& random) {
+  std::vector<double> weights = {0.40, 0.35, 0.25};
+  weights.resize(static_cast<size_t>(std::max<int64_t>(most, 0)) + 1, 0.1);
+  return static_cast<int>(random.weighted(weights));
+}
 
-MotionStyle random_style(double strength, Random& random) {
-  MotionStyle style;
-  style.object_shift = strength * std::array{0.035, 0.08, 0.13}[random.weighted({0.6, 0.3, 0.1})];
+SceneStyle ordinary_style(const SyntheticClipOptions& options, Random& random) {
+  const double motion = options.motion_strength, strength = motion * random.uniform(0.7, 1.5);
+  SceneStyle style;
+  style.object.shift = motion * std::array{0.035, 0.08, 0.13}[random.weighted({0.6, 0.3, 0.1})];
+  style.object.turn = strength * (random.chance(0.5) ? 8 : 2);
+  style.object.growth = style.object.shear = 0.05 * strength;
+  style.object.bend = 0.03 * strength * static_cast<double>(random.integer(0, 2));
   style.camera_shift =
-      strength * std::array{0.0, 0.01, 0.03, 0.05, 0.08}[random.weighted({0.2, 0.2, 0.25, 0.2, 0.15})];
-  style.strength = strength * random.uniform(0.7, 1.5);
+      motion * std::array{0.0, 0.01, 0.03, 0.05, 0.08}[random.weighted({0.2, 0.2, 0.25, 0.2, 0.15})];
+  style.mixes_depth = random.chance(0.35);
   return style;
 }
 
-int64_t random_object_count(int64_t most, Random& random) {
-  static const std::vector<double> kWeights = {0.38, 0.30, 0.18, 0.07, 0.04, 0.03, 0.01, 0.01, 0.01, 0.01};
-  const auto count = static_cast<size_t>(std::clamp<int64_t>(most, 1, static_cast<int64_t>(kWeights.size())));
-  return 1 + random.weighted({kWeights.begin(), kWeights.begin() + static_cast<ptrdiff_t>(count)});
-}
-
-int64_t random_distractor_count(int64_t most, Random& random) {
-  std::vector<double> weights = {0.40, 0.35, 0.25};
-  weights.resize(static_cast<size_t>(std::max<int64_t>(most, 0)) + 1, 0.1);
-  return random.weighted(weights);
-}
-
-/// Labels from back to front: distractors behind, or all in any order.
-std::vector<int> random_depth_order(int64_t num_objects, int64_t num_distractors, Random& random) {
-  std::vector<int> labels(static_cast<size_t>(num_distractors), 0);
-  for (int64_t object = 1; object <= num_objects; ++object) labels.push_back(static_cast<int>(object));
-  if (random.chance(0.35)) random.shuffle(labels);
-  return labels;
-}
-
-MovingBackground random_background(const Pictures& pictures, int size, int num_frames,
-                                   const MotionStyle& style, Random& random) {
-  const int side = static_cast<int>(size * kBackgroundMargin);
-  cv::Mat photograph = random_patch(pictures, {side, side}, 0.35, 1.0, random);
-  jitter_colours(photograph, 0.25, random);
-  if (random.chance(0.25)) cv::GaussianBlur(photograph, photograph, {0, 0}, random.uniform(0.6, 2.5));
-  return {photograph, size, num_frames, style, random};
-}
-
-Scene random_scene(const Pictures& pictures, const SyntheticClipOptions& options, int64_t num_objects,
-                   int num_frames, Random& random) {
-  const int size = static_cast<int>(options.size_px);
-  const MotionStyle style = random_style(options.motion_strength, random);
-  Scene scene{random_background(pictures, size, num_frames, style, random), {}};
-  const int64_t num_distractors = random_distractor_count(options.max_distractors, random);
-  std::vector<cv::Mat> placed;
-  for (const int label : random_depth_order(num_objects, num_distractors, random)) {
-    const bool is_twin = !placed.empty() && random.chance(0.2);
-    placed.push_back(is_twin ? cv::Mat(random.choose(placed)) : random_cut_out(pictures, random));
-    scene.layers.emplace_back(placed.back(), label, size, num_frames, style, random);
+/// All that is hard may come together, each to some degree.
+void make_harder(SceneStyle& style, double share, Random& random) {
+  LayerStyle& object = style.object;
+  if (random.chance(share)) object.growth = random.uniform(0.05, 0.15);
+  if (random.chance(share)) object.view = random.uniform(0.05, 0.35);
+  if (random.chance(share)) object.fading = random.uniform(0.3, 1.0);
+  if (random.chance(share)) object.swing = random.uniform(10, 45);
+  if (random.chance(0.5 * share)) {
+    object.smallest = 0.08;
+    object.largest = 0.2;
   }
-  return scene;
+  if (random.chance(share)) style.twin_share = random.uniform(0.3, 1);
+  if (random.chance(share)) style.num_bars = static_cast<int>(random.integer(1, 4));
+  if (random.chance(0.5 * share)) style.leaves = true;
+  if (random.chance(0.5 * share)) style.is_night = true;
 }
 
 /// Which frames of the motion are seen: the reference, a gap, then one after another; or the same backwards.
@@ -104,20 +84,21 @@ bool shows_all_objects(const cv::Mat& labels, int64_t num_objects) {
 std::optional<Clip> try_clip(const Pictures& pictures, const SyntheticClipOptions& options, Random& random) {
   const int64_t size = options.size_px;
   const int total = static_cast<int>(options.num_frames + options.max_gap_frames);
+  SceneStyle style = ordinary_style(options, random);
+  style.num_objects = random_object_count(options.max_objects, random);
+  style.num_distractors = random_distractor_count(options.max_distractors, random);
+  if (options.hard_share > 0) make_harder(style, options.hard_share, random);
+  const cv::Size canvas(static_cast<int>(size), static_cast<int>(size));
+  const Scene scene(pictures, style, canvas, total, random);
   Clip clip;
-  clip.num_objects = random_object_count(options.max_objects, random);
-  const Scene scene = random_scene(pictures, options, clip.num_objects, total, random);
-  const CameraEffects effects(random);
+  clip.num_objects = style.num_objects;
   clip.images = at::empty({options.num_frames, size, size, 3}, at::kByte);
   clip.labels = at::empty({options.num_frames, size, size}, at::kByte);
   const auto frames = random_frame_choice(options.num_frames, options.max_gap_frames, total, random);
   for (size_t i = 0; i < frames.size(); ++i) {
-    cv::Mat image = scene.background.render(frames[i]);
-    cv::Mat labels(image.size(), CV_8UC1, clip.labels.mutable_data_ptr<uint8_t>() + i * size * size);
-    labels.setTo(0);
-    for (const MovingLayer& layer : scene.layers) layer.draw(frames[i], image, labels);
+    cv::Mat labels(canvas, CV_8UC1, clip.labels.mutable_data_ptr<uint8_t>() + i * size * size);
+    const cv::Mat image = scene.render(frames[i], labels, random);
     if (i == 0 && !shows_all_objects(labels, clip.num_objects)) return std::nullopt;
-    effects.apply(image, random);
     std::memcpy(clip.images.mutable_data_ptr<uint8_t>() + i * size * size * 3, image.data, size * size * 3);
   }
   return clip;

@@ -13,6 +13,7 @@ struct SyntheticClipOptions {
   int64_t max_distractors = 2;  // things that look like objects and are background
   int64_t max_gap_frames = 3;   // frames that pass unseen between the reference and the next frame, at most
   double motion_strength = 1.0;
+  double hard_share = 0.0;  // of clips that have each of the things of HardKind, some at half of it
 };
 
 /// Draws short videos from still pictures: cut-outs, blobs and pieces of photographs move, turn, bend and

@@ -109,6 +109,26 @@ TEST_F(DavisEvaluation, MeanIsOverObjectsNotOverSequences) {
   EXPECT_EQ(scores.num_objects(), 4);
 }
 
+TEST_F(DavisEvaluation, CountsWhatIsLostAndGroupsByKind) {
+  const at::Tensor here = labels({{1, 5, 5, 10, 10}}), gone = labels({});
+  add_sequence("fast-1", {here, here, gone, gone, here, here});
+  add_sequence("fast-2", {here, here, here, here, here, here});
+  add_sequence("car-shadow", {here, here, here, here, here, here});
+  const DavisScores scores = track({here, gone, gone, here, here, here});
+  EXPECT_EQ(scores.lost().absent, 2);
+  EXPECT_EQ(scores.lost().said, 6);  // frames 1 and 2 of each
+  EXPECT_EQ(scores.lost().rightly_said, 1);
+  const std::vector<SequenceScores> kinds = scores.by_kind();
+  ASSERT_EQ(kinds.size(), 2U);
+  EXPECT_EQ(kinds[0].name, "car-shadow");
+  EXPECT_EQ(kinds[1].name, "fast");
+  EXPECT_EQ(kinds[1].objects.size(), 2U);
+  EXPECT_EQ(kinds[1].num_frames, 12);
+  EXPECT_NEAR(kinds[1].means().j, (0.5 + 0.5) / 2, 1e-9);
+  const std::string table = davis_table_by_kind(scores);
+  EXPECT_NE(table.find("   0.250    0.500"), std::string::npos) << table;  // of fast: 1 of 4, 1 of 2
+}
+
 TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {
   const at::Tensor first = labels({{1, 5, 5, 10, 10}, {255, 0, 0, 50, 2}});  // 255 is void
   const at::Tensor later = labels({{1, 5, 5, 10, 10}, {7, 30, 5, 10, 10}});

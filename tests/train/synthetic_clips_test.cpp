@@ -71,6 +71,23 @@ TEST(SyntheticClips, ReferenceShowsEveryObjectAndNoOtherLabelAppears) {
   EXPECT_LE(most, 4);
 }
 
+TEST(SyntheticClips, HardThingsChangeTheClipsAndKeepTheirPromises) {
+  SyntheticClipOptions options = small_options();
+  const SyntheticClips ordinary(testing::drawn_pictures(), options);
+  options.hard_share = 1;
+  const SyntheticClips hard(testing::drawn_pictures(), options);
+  int64_t num_absent = 0;
+  for (int64_t i = 0; i < 20; ++i) {
+    const Clip clip = hard.example(i);
+    EXPECT_FALSE(same(clip, ordinary.example(i)));
+    for (int64_t object = 1; object <= clip.num_objects; ++object) {
+      EXPECT_GT((clip.labels[0] == object).sum().item<int64_t>(), 60) << "clip " << i << " object " << object;
+      num_absent += !(clip.labels[2] == object).any().item<bool>();
+    }
+  }
+  EXPECT_GT(num_absent, 0);
+}
+
 TEST(SyntheticClips, WorkWithPhotographsAlone) {
   Pictures pictures = testing::drawn_pictures();
   pictures.stamps.clear();
@@ -97,7 +114,7 @@ TEST(MovingLayer, LabelsThePixelsItCoversByMoreThanHalf) {
   int64_t covered = 0;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Random random(seed);
-    const MovingLayer layer(white, 5, 97, 2, {}, random);
+    const MovingLayer layer(white, 5, {97, 97}, 2, {}, random);
     cv::Mat image = cv::Mat::zeros(97, 97, CV_8UC3), labels = cv::Mat::zeros(97, 97, CV_8UC1);
     layer.draw(0, image, labels);
     for (int y = 0; y < 97; ++y) {
@@ -114,7 +131,7 @@ TEST(MovingLayer, LabelsThePixelsItCoversByMoreThanHalf) {
 TEST(MovingLayer, LaterLayersHideEarlierOnes) {
   Random random(3);
   const cv::Mat cut_out = testing::drawn_cut_out(80, 80, 1);
-  const MovingLayer layer(cut_out, 1, 65, 2, {}, random);
+  const MovingLayer layer(cut_out, 1, {65, 65}, 2, {}, random);
   cv::Mat image = cv::Mat::zeros(65, 65, CV_8UC3), labels = cv::Mat::zeros(65, 65, CV_8UC1);
   labels.setTo(9);
   layer.draw(1, image, labels);
