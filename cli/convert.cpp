@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cli/arguments.h"
+#include "core/efficientnet_lite0_weights.h"
 #include "core/error.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/weights.h"
@@ -21,9 +22,10 @@ namespace po = boost::program_options;
 namespace {
 
 constexpr const char* kConvertHelp = R"(Usage: hqtrack convert IN OUT.safetensors [options]
-Writes weights as .safetensors. IN: a .pth file of PyTorch 1.6 or later, or a
+Writes weights as .safetensors. IN: a .pth file of torch.save or a
 .safetensors file; its contents decide which. Nothing in it is executed. Of a
-checkpoint the tensors under `state_dict` or `model` are taken. For example:
+checkpoint the tensors under `state_dict` or `model` are taken; of a published
+EfficientNet-Lite0 what the encoder of a tracker has (train --init). Example:
   hqtrack convert checkpoint.pth models/hqtrack.safetensors --dtype float16
 
   --dtype NAME  type of floating point values: keep (default), float32,
@@ -81,6 +83,7 @@ int run_convert(std::span<const std::string> args) {
   check_output(input, output, line->options["overwrite"].as<bool>());
 
   TensorFile contents = read_hq_sam_weights(input);
+  if (is_published_efficientnet_lite0(contents)) contents = fold_efficientnet_lite0(contents, input.string());
   if (dtype) convert_values(contents, *dtype, input.string());
   if (const auto tracker = line->given("trunk")) {
     std::error_code ignored;

@@ -27,6 +27,7 @@
 #include "train/sequence_clips.h"
 #include "train/synthetic_clips.h"
 #include "train/synthetic_stills.h"
+#include "train/tracked_stills.h"
 #include "train/vmos_trainer.h"
 
 namespace hqtrack {
@@ -46,7 +47,8 @@ Pictures read_pictures(const fs::path& folder) {
 
 std::unique_ptr<ClipSource> make_synthetic_clips(const fs::path& folder, const TrainConfig& config) {
   const SyntheticClipOptions options{.seed = static_cast<uint64_t>(config.seed),
-                                     .size_px = config.crop_px,
+                                     .height_px = config.crop_height_px,
+                                     .width_px = config.crop_width_px,
                                      .num_frames = config.clip_frames,
                                      .max_objects = config.max_objects,
                                      .max_distractors = config.max_distractors,
@@ -58,7 +60,8 @@ std::unique_ptr<ClipSource> make_synthetic_clips(const fs::path& folder, const T
 
 std::unique_ptr<ClipSource> make_sequences(const fs::path& root, const TrainConfig& config) {
   const SequenceClipOptions options{.seed = static_cast<uint64_t>(config.seed),
-                                    .size_px = config.crop_px,
+                                    .height_px = config.crop_height_px,
+                                    .width_px = config.crop_width_px,
                                     .num_frames = config.clip_frames,
                                     .max_objects = config.max_objects,
                                     .max_step_frames = config.sequence_gap_frames};
@@ -115,7 +118,7 @@ std::unique_ptr<PairStills> make_pairs(const fs::path& root, const PairStillOpti
   return pairs;
 }
 
-StillSources make_stills(const TrainArguments& arguments, const Config& config) {
+StillSources make_stills(const TrainArguments& arguments, const Config& config, c10::Device device) {
   const auto seed = static_cast<uint64_t>(config.train.seed);
   const RefinerTrainConfig& train = config.train.refiner;
   StillSources sources;
@@ -126,6 +129,16 @@ StillSources make_stills(const TrainArguments& arguments, const Config& config) 
                                   .max_objects = train.max_objects,
                                   .zoom_share = train.zoom_share};
     sources.training = std::make_unique<SyntheticStills>(pictures, options);
+    if (train.tracked_share > 0) {
+      const TrackedStillOptions tracked{.seed = seed,
+                                        .size_px = options.size_px,
+                                        .max_objects = options.max_objects,
+                                        .zoom_share = options.zoom_share};
+      sources.training = std::make_unique<MixedSource<Still>>(
+          std::move(sources.training),
+          std::make_unique<TrackedStills>(pictures, tracked, config.tracker, device), train.tracked_share,
+          seed);
+    }
     options.seed = kValidationSeed;
     options.zoom_share = 0;
     sources.synthetic_validation = std::make_unique<SyntheticStills>(pictures, options);
@@ -218,7 +231,7 @@ int train_the_tracker(const TrainArguments& arguments, const Config& config, Tra
 }
 
 int train_the_refiner(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
-  const StillSources sources = make_stills(arguments, config);
+  const StillSources sources = make_stills(arguments, config, run.device);
   if (!arguments.preview.empty()) {
     write_image(arguments.preview, preview_sheet(*sources.training, config.train, kPreviewRows));
     return static_cast<int>(ExitCode::kSuccess);

@@ -292,7 +292,8 @@ class Fields {
 
   void bind_train(TrainConfig& train) {
     integer("train.seed", train.seed, {0});
-    integer("train.crop_px", train.crop_px, {33, 2049, 16, 1});
+    integer("train.crop_height_px", train.crop_height_px, {33, 2049, 16, 1});
+    integer("train.crop_width_px", train.crop_width_px, {33, 2049, 16, 1});
     integer("train.clip_frames", train.clip_frames, {2, 256});
     integer("train.batch_size", train.batch_size, {1, 4096});
     integer("train.num_steps", train.num_steps, {1});
@@ -327,6 +328,7 @@ class Fields {
     real("train.refiner.mask_share", refiner.mask_share);
     real("train.refiner.box_jitter", refiner.box_jitter);
     real("train.refiner.zoom_share", refiner.zoom_share);
+    real("train.refiner.tracked_share", refiner.tracked_share);
     real("train.refiner.pairs_share", refiner.pairs_share);
     integer("train.refiner.max_objects", refiner.max_objects, {1, 10});
     integer("train.refiner.validation_pictures", refiner.validation_pictures, {0, 100000});

@@ -145,6 +145,7 @@ struct RefinerTrainConfig {
   double mask_share = 0.32;           // a wrong mask and a box
   double box_jitter = 0.05;           // sigma of a box's edges, as a share of its size
   double zoom_share = 0.55;           // share of synthetic stills that are cut out around one object
+  double tracked_share = 0.0;         // share of synthetic stills with the masks of the real tracker
   double pairs_share = 0.5;           // share of real pictures with masks, where some are given
   int64_t max_objects = 5;            // in a synthetic still
   int64_t validation_pictures = 48;   // of each kind, asked about at every checkpoint; 0: none
@@ -153,7 +154,8 @@ struct RefinerTrainConfig {
 /// `hqtrack train` (docs/training.md).
 struct TrainConfig {
   int64_t seed = 1;
-  int64_t crop_px = 161;  // square crop, 16 k + 1
+  int64_t crop_height_px = 161;  // of the clips, 16 k + 1
+  int64_t crop_width_px = 161;
   int64_t clip_frames = 4;
   int64_t batch_size = 4;
   int64_t num_steps = 20000;  // length of the schedule

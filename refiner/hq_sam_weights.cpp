@@ -1,7 +1,5 @@
 #include "refiner/hq_sam_weights.h"
 
-#include <ATen/ops/rsqrt.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -11,6 +9,7 @@
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/weights/batch_norm.h"
 #include "core/weights/weights.h"
 
 namespace hqtrack {
@@ -61,6 +60,7 @@ std::optional<Kind> kind_of(const TensorFile& contents) {
 
 std::string describe(const Kind& kind) {
   const std::string network = kind.has_hq ? "HQ-SAM " : "SAM ";
+  if (kind.num_blocks == 0) return network + "without its encoder";
   for (const auto& [name, sizes] : refiner_variants()) {
     int64_t num_blocks = 0;
     for (const int64_t depth : sizes.depths) num_blocks += depth;
@@ -158,11 +158,10 @@ TensorFile fold_batch_norms(const TensorFile& contents) {
                      *mean = statistic(name + ".bn.running_mean", entry.tensor),
                      *variance = statistic(name + ".bn.running_var", entry.tensor);
     if (!weight || !bias || !mean || !variance) continue;
-    const at::Tensor scale = weight->to(at::kDouble) * (variance->to(at::kDouble) + kBatchNormEps).rsqrt();
-    folded.tensors.push_back(
-        {name + ".weight", (entry.tensor.to(at::kDouble) * scale.view({-1, 1, 1, 1})).to(at::kFloat)});
-    folded.tensors.push_back(
-        {name + ".bias", (bias->to(at::kDouble) - mean->to(at::kDouble) * scale).to(at::kFloat)});
+    const FoldedConvolution conv =
+        fold_batch_norm(entry.tensor, *weight, *bias, *mean, *variance, kBatchNormEps);
+    folded.tensors.push_back({name + ".weight", conv.weight});
+    folded.tensors.push_back({name + ".bias", conv.bias});
     norms.insert(name);
   }
   for (const NamedTensor& entry : contents.tensors) {

@@ -17,14 +17,6 @@ namespace {
 
 constexpr int64_t kLeastVisiblePixels = 20;
 
-/// uint8 [N, H, W, 3] -> float [N, 3, H, W] as the network wants it.
-at::Tensor normalise(const at::Tensor& images, const PreprocessConfig& config) {
-  const auto options = at::TensorOptions(images.device()).dtype(at::kFloat);
-  const at::Tensor mean = at::tensor(at::ArrayRef<double>(config.mean), options);
-  const at::Tensor std = at::tensor(at::ArrayRef<double>(config.std), options);
-  return (images.to(at::kFloat) / 255 - mean).div(std).permute({0, 3, 1, 2});
-}
-
 Features encode_frames(Vmos& network, const at::Tensor& images, bool is_frozen) {
   if (!is_frozen) return network->encode(images);
   Features backbone;
@@ -103,6 +95,13 @@ at::Tensor every_second_pixel(const at::Tensor& labels) {
 
 }  // namespace
 
+at::Tensor normalize_images(const at::Tensor& images, const PreprocessConfig& config) {
+  const auto options = at::TensorOptions(images.device()).dtype(at::kFloat);
+  const at::Tensor mean = at::tensor(at::ArrayRef<double>(config.mean), options);
+  const at::Tensor std = at::tensor(at::ArrayRef<double>(config.std), options);
+  return (images.to(at::kFloat) / 255 - mean).div(std).permute({0, 3, 1, 2});
+}
+
 TrainingPhase TrainingPhase::at(const TrainConfig& config, int64_t step, double progress) {
   constexpr double kLeft = 0.3;  // share of teacher forcing and auxiliary loss that is left at the end
   const double fade = 1 - (1 - kLeft) * progress;
@@ -121,7 +120,7 @@ ClipLoss run_clips(Vmos& network, const ClipBatch& batch, const TrackerConfig& t
   const int64_t num_classes = 1 + network->objects_per_engine();
   const at::Tensor labels = batch.labels.to(device), valid = batch.valid.to(device);
   const Features features =
-      encode_frames(network, normalise(batch.images.to(device).flatten(0, 1), tracker.preprocess),
+      encode_frames(network, normalize_images(batch.images.to(device).flatten(0, 1), tracker.preprocess),
                     config.encoder_learning_rate_ratio == 0);
   const bool has_auxiliary = phase.auxiliary_weight > 0;
 

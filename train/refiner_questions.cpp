@@ -94,11 +94,20 @@ class Collector {
     }
   }
 
+  /// Empty without a tracker, and when it has lost the object.
+  cv::Mat tracked_mask(int object) const {
+    if (!still_.tracked.defined()) return {};
+    const cv::Mat tracked(labels_.size(), CV_8UC1, still_.tracked.data_ptr());
+    const cv::Mat mask = tracked == object;
+    return iou_of(mask, labels_ == object) < kLeastIou ? cv::Mat() : mask;
+  }
+
   void add_mask(int object, Random& random) {
     const int64_t way = random.weighted({0.78, 0.10, 0.12});
     cv::Mat mask;
     std::vector<float> box;
-    if (way < 2) mask = wrong_mask(labels_, object, random);
+    if (way < 2) mask = tracked_mask(object);
+    if (way < 2 && mask.empty()) mask = wrong_mask(labels_, object, random);
     if (way == 0) {
       box = random_box(mask, 255, /*jitter=*/0, random);
     } else {

@@ -36,7 +36,8 @@ cv::Point random_point_on(const cv::Mat& labels, int object, Random& random);
 /// - boxes alone (random_box);
 /// - one to three points on the object and, half of the time, one beside it; the same number in a group;
 /// - box and points;
-/// - wrong masks with the box around them, some with the object's box, some a box filled.
+/// - wrong masks with the box around them, some with the object's box, some a box filled. Where a tracker saw
+///   the object its mask is taken, else `wrong_mask` makes one.
 /// `input` is the size of the network's input. Throws c10::Error when the still shows no such object.
 std::vector<Questions> random_questions(const Still& still, GridSize input, const RefinerTrainConfig& config,
                                         Random& random);

@@ -50,28 +50,31 @@ cv::Mat as_mat(const at::Tensor& tensor) {
   return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), type, tensor.data_ptr()};
 }
 
-/// A square window whose side is 40 to 100 % of the short edge; most of them hold a pixel of an object near
-/// the middle.
-View random_view(const cv::Mat& mask, Random& random) {
-  const int short_edge = std::min(mask.rows, mask.cols);
-  const int side = std::max(8, static_cast<int>(short_edge * random.uniform(0.4, 1.0)));
+/// A window of the shape of `size` that is 40 to 100 % of the largest one; most of them hold a pixel of an
+/// object near the middle.
+View random_view(const cv::Mat& mask, cv::Size size, Random& random) {
+  const double largest =
+      std::min(static_cast<double>(mask.rows) / size.height, static_cast<double>(mask.cols) / size.width);
+  const double scale = largest * random.uniform(0.4, 1.0);
+  const int width = std::clamp(static_cast<int>(scale * size.width), std::min(8, mask.cols), mask.cols);
+  const int height = std::clamp(static_cast<int>(scale * size.height), std::min(8, mask.rows), mask.rows);
   std::vector<cv::Point> pixels;
   cv::findNonZero(mask, pixels);
   cv::Point centre(static_cast<int>(random.index(mask.cols)), static_cast<int>(random.index(mask.rows)));
   if (!pixels.empty() && random.chance(0.8)) {
-    const int dx = static_cast<int>(random.normal(side / 5.0)),
-              dy = static_cast<int>(random.normal(side / 5.0));
+    const int dx = static_cast<int>(random.normal(width / 5.0)),
+              dy = static_cast<int>(random.normal(height / 5.0));
     centre = random.choose(pixels) + cv::Point(dx, dy);
   }
-  const int x = std::clamp(centre.x - side / 2, 0, mask.cols - side);
-  const int y = std::clamp(centre.y - side / 2, 0, mask.rows - side);
-  return {{x, y, side, side}, random.chance(0.5)};
+  const int x = std::clamp(centre.x - width / 2, 0, mask.cols - width);
+  const int y = std::clamp(centre.y - height / 2, 0, mask.rows - height);
+  return {{x, y, width, height}, random.chance(0.5)};
 }
 
-cv::Mat show(const cv::Mat& source, const View& view, int size, int shrinking) {
+cv::Mat show(const cv::Mat& source, const View& view, cv::Size size, int shrinking) {
   cv::Mat out;
-  const bool shrinks = view.window.width > size;
-  cv::resize(source(view.window), out, {size, size}, 0, 0,
+  const bool shrinks = view.window.width > size.width;
+  cv::resize(source(view.window), out, size, 0, 0,
              shrinks ? shrinking : (source.channels() == 3 ? cv::INTER_LINEAR : cv::INTER_NEAREST));
   if (view.is_mirrored) cv::flip(out, out, 1);
   return out;
@@ -151,18 +154,19 @@ std::vector<SequenceClips::SequenceFrame> SequenceClips::random_frames(Random& r
 
 Clip SequenceClips::example(int64_t number) const {
   Random random(options_.seed ^ 0x5e9, static_cast<uint64_t>(number));
-  const int size = static_cast<int>(options_.size_px);
+  const cv::Size size(static_cast<int>(options_.width_px), static_cast<int>(options_.height_px));
   for (int draw = 0; draw < kMostDraws; ++draw) {
     const std::vector<SequenceFrame> frames = random_frames(random);
     const at::Tensor first_mask = read_label_mask(frames.front().mask);
-    const View view = random_view(as_mat(first_mask), random);
+    const View view = random_view(as_mat(first_mask), size, random);
     const auto numbering =
         number_objects(show(as_mat(first_mask), view, size, cv::INTER_NEAREST), options_.max_objects, random);
     if (!numbering) continue;
     const cv::Matx34f colours = random_colours(random);
 
-    Clip clip{at::empty({options_.num_frames, size, size, 3}, at::kByte),
-              at::empty({options_.num_frames, size, size}, at::kByte), numbering->second};
+    Clip clip{at::empty({options_.num_frames, options_.height_px, options_.width_px, 3}, at::kByte),
+              at::empty({options_.num_frames, options_.height_px, options_.width_px}, at::kByte),
+              numbering->second};
     for (size_t i = 0; i < frames.size(); ++i) {
       const at::Tensor image = read_image(frames[i].image), mask = read_label_mask(frames[i].mask);
       if (image.size(0) != first_mask.size(0) || image.size(1) != first_mask.size(1) ||

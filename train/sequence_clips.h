@@ -11,7 +11,7 @@ namespace hqtrack {
 
 struct SequenceClipOptions {
   uint64_t seed = 1;
-  int64_t size_px = 161;
+  int64_t height_px = 161, width_px = 161;
   int64_t num_frames = 4;
   int64_t max_objects = 6;
   int64_t max_step_frames = 3;  // from one frame to the next, in annotated frames of the sequence
@@ -19,7 +19,7 @@ struct SequenceClipOptions {
 
 /// Clips cut from real sequences with masks, in the layout of DAVIS or YouTube-VOS:
 ///   ROOT/JPEGImages[/480p]/SEQUENCE/NAME.jpg   ROOT/Annotations[/480p]/SEQUENCE/NAME.png
-/// Only frames with masks are used. A clip is a random square window of random size that shows at least one
+/// Only frames with masks are used. A clip is a random window of random size that shows at least one
 /// object in its first frame, the same for all its frames; half of the clips are mirrored, half run
 /// backwards, colours change a little. Objects that the first frame does not show are background.
 /// Thread-safe.

@@ -1,6 +1,7 @@
 #include "train/still_crop.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,14 +13,20 @@ namespace hqtrack {
 namespace {
 
 /// Each object as a soft mask of its own, cut at one half.
-void resize_labels(const cv::Mat& labels, int64_t num_objects, cv::Mat& resized) {
-  const bool shrinks = resized.cols < labels.cols;
-  resized.setTo(0);
+at::Tensor resize_labels(const cv::Mat& labels, int64_t num_objects, cv::Size size) {
+  at::Tensor map = at::zeros({size.height, size.width}, at::kByte);
+  cv::Mat resized(size, CV_8UC1, map.mutable_data_ptr<uint8_t>());
+  if (labels.size() == size) {
+    labels.copyTo(resized);
+    return map;
+  }
+  const bool shrinks = size.width < labels.cols;
   for (int object = 1; object <= num_objects; ++object) {
     cv::Mat soft;
-    cv::resize(labels == object, soft, resized.size(), 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
+    cv::resize(labels == object, soft, size, 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
     resized.setTo(object, soft > 127);
   }
+  return map;
 }
 
 }  // namespace
@@ -34,18 +41,17 @@ cv::Rect random_surroundings(const cv::Rect& box, cv::Size picture, Random& rand
          cv::Rect({0, 0}, picture);
 }
 
-Still make_still(const cv::Mat& image, const cv::Mat& labels, int64_t num_objects, int64_t size_px) {
-  const GridSize size = resized_size({image.rows, image.cols}, size_px);
-  const int height = static_cast<int>(size.height), width = static_cast<int>(size.width);
-  Still still{at::empty({height, width, 3}, at::kByte), at::empty({height, width}, at::kByte), num_objects};
-  cv::Mat target(height, width, CV_8UC3, still.image.mutable_data_ptr());
-  cv::Mat map(height, width, CV_8UC1, still.labels.mutable_data_ptr());
-  if (image.size() == target.size()) {
+Still make_still(const cv::Mat& image, const cv::Mat& labels, int64_t num_objects, int64_t size_px,
+                 const cv::Mat& tracked) {
+  const GridSize grid = resized_size({image.rows, image.cols}, size_px);
+  const cv::Size size(static_cast<int>(grid.width), static_cast<int>(grid.height));
+  Still still{at::empty({size.height, size.width, 3}, at::kByte), resize_labels(labels, num_objects, size),
+              num_objects, tracked.empty() ? at::Tensor() : resize_labels(tracked, num_objects, size)};
+  cv::Mat target(size, CV_8UC3, still.image.mutable_data_ptr());
+  if (image.size() == size) {
     image.copyTo(target);
-    labels.copyTo(map);
   } else {
-    cv::resize(image, target, target.size(), 0, 0, width < image.cols ? cv::INTER_AREA : cv::INTER_LINEAR);
-    resize_labels(labels, num_objects, map);
+    cv::resize(image, target, size, 0, 0, size.width < image.cols ? cv::INTER_AREA : cv::INTER_LINEAR);
   }
   return still;
 }

@@ -17,7 +17,8 @@ cv::Rect box_of(const cv::Mat& labels, int label);
 cv::Rect random_surroundings(const cv::Rect& box, cv::Size picture, Random& random);
 
 /// Brings a picture (CV_8UC3) and its labels (CV_8UC1) to a longer edge of `size_px`. The outlines of objects
-/// stay smooth when it enlarges.
-Still make_still(const cv::Mat& image, const cv::Mat& labels, int64_t num_objects, int64_t size_px);
+/// stay smooth when it enlarges. tracked: further labels of the same size, empty for none.
+Still make_still(const cv::Mat& image, const cv::Mat& labels, int64_t num_objects, int64_t size_px,
+                 const cv::Mat& tracked = {});
 
 }  // namespace hqtrack

@@ -82,24 +82,24 @@ bool shows_all_objects(const cv::Mat& labels, int64_t num_objects) {
 
 /// Empty when an object is hidden or outside in the reference.
 std::optional<Clip> try_clip(const Pictures& pictures, const SyntheticClipOptions& options, Random& random) {
-  const int64_t size = options.size_px;
   const int total = static_cast<int>(options.num_frames + options.max_gap_frames);
   SceneStyle style = ordinary_style(options, random);
   style.num_objects = random_object_count(options.max_objects, random);
   style.num_distractors = random_distractor_count(options.max_distractors, random);
   if (options.hard_share > 0) make_harder(style, options.hard_share, random);
-  const cv::Size canvas(static_cast<int>(size), static_cast<int>(size));
+  const cv::Size canvas(static_cast<int>(options.width_px), static_cast<int>(options.height_px));
+  const int64_t num_pixels = canvas.area();
   const Scene scene(pictures, style, canvas, total, random);
   Clip clip;
   clip.num_objects = style.num_objects;
-  clip.images = at::empty({options.num_frames, size, size, 3}, at::kByte);
-  clip.labels = at::empty({options.num_frames, size, size}, at::kByte);
+  clip.images = at::empty({options.num_frames, options.height_px, options.width_px, 3}, at::kByte);
+  clip.labels = at::empty({options.num_frames, options.height_px, options.width_px}, at::kByte);
   const auto frames = random_frame_choice(options.num_frames, options.max_gap_frames, total, random);
   for (size_t i = 0; i < frames.size(); ++i) {
-    cv::Mat labels(canvas, CV_8UC1, clip.labels.mutable_data_ptr<uint8_t>() + i * size * size);
+    cv::Mat labels(canvas, CV_8UC1, clip.labels.mutable_data_ptr<uint8_t>() + i * num_pixels);
     const cv::Mat image = scene.render(frames[i], labels, random);
     if (i == 0 && !shows_all_objects(labels, clip.num_objects)) return std::nullopt;
-    std::memcpy(clip.images.mutable_data_ptr<uint8_t>() + i * size * size * 3, image.data, size * size * 3);
+    std::memcpy(clip.images.mutable_data_ptr<uint8_t>() + i * num_pixels * 3, image.data, num_pixels * 3);
   }
   return clip;
 }

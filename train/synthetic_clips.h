@@ -7,7 +7,7 @@ namespace hqtrack {
 
 struct SyntheticClipOptions {
   uint64_t seed = 1;
-  int64_t size_px = 161;
+  int64_t height_px = 161, width_px = 161;
   int64_t num_frames = 4;
   int64_t max_objects = 6;      // up to 10
   int64_t max_distractors = 2;  // things that look like objects and are background

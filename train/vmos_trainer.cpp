@@ -1,7 +1,13 @@
 #include "train/vmos_trainer.h"
 
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "core/weights/weights.h"
@@ -9,11 +15,16 @@
 #include "train/clip_batch.h"
 #include "train/clip_loss.h"
 #include "train/random.h"
+#include "train/start_values.h"
 
 namespace hqtrack {
 namespace {
 
 constexpr uint64_t kStepSeed = 0x57e9;  // keeps the draws of a step apart from those of the clips
+constexpr int64_t kStartClips = 48;     // on whose pictures the start values are measured
+constexpr std::string_view kEncoder = "encoder.";
+
+bool is_encoder_weight(const NamedTensor& entry) { return entry.name.starts_with(kEncoder); }
 
 class VmosTask : public TrainingTask {
  public:
@@ -21,7 +32,7 @@ class VmosTask : public TrainingTask {
       : config_(config), clips_(clips), num_loader_threads_(run.num_loader_threads) {
     torch::manual_seed(static_cast<uint64_t>(config.train.seed));
     network_ = Vmos(config.tracker);
-    if (!run.initial_weights.empty()) load_weights(*network_, run.initial_weights, kUnusedVmosWeights);
+    if (!run.resume) start_network(run.initial_weights);
     network_->to(run.device);
     network_->train();
   }
@@ -29,7 +40,7 @@ class VmosTask : public TrainingTask {
   std::shared_ptr<torch::nn::Module> network() override { return network_.ptr(); }
 
   ParameterRole role_of(const std::string& parameter) const override {
-    return parameter.starts_with("encoder.") ? ParameterRole::kBackbone : ParameterRole::kTrained;
+    return parameter.starts_with(kEncoder) ? ParameterRole::kBackbone : ParameterRole::kTrained;
   }
 
   void start(int64_t first_batch) override {
@@ -46,6 +57,31 @@ class VmosTask : public TrainingTask {
   }
 
  private:
+  /// `file` may hold the whole network, its encoder alone, or be none.
+  void start_network(const std::filesystem::path& file) {
+    TensorFile contents;
+    if (!file.empty()) contents = read_weights(file);
+    if (std::ranges::all_of(contents.tensors, is_encoder_weight)) {
+      set_start_values(contents, file.string());
+    } else {
+      load_weights(*network_, contents, file.string(), kUnusedVmosWeights);
+    }
+  }
+
+  void set_start_values(TensorFile& encoder, const std::string& source) {
+    if (!encoder.tensors.empty()) {
+      for (const NamedTensor& entry : module_weights(*network_).tensors) {
+        if (!is_encoder_weight(entry)) encoder.tensors.push_back(entry);
+      }
+      load_weights(*network_, encoder, source, kUnusedVmosWeights);
+    }
+    std::vector<at::Tensor> images;
+    for (int64_t i = 1; i <= kStartClips; ++i)
+      images.push_back(clips_.example(-i).images);  // none is trained on
+    hqtrack::set_start_values(network_, config_.tracker,
+                              normalize_images(at::cat(images), config_.tracker.preprocess));
+  }
+
   const Config& config_;
   const ClipSource& clips_;
   int64_t num_loader_threads_;

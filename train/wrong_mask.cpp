@@ -13,7 +13,6 @@ namespace hqtrack {
 namespace {
 
 constexpr int kObject = 255;
-constexpr double kLeastIou = 0.3;
 constexpr int kMostDraws = 8;
 
 /// The object and what is near it: a mistake far away would say nothing about the object.

@@ -77,7 +77,7 @@ class Machine {
  public:
   Machine(std::string_view bytes, const std::string& source) : bytes_(bytes), source_(source) {}
 
-  Pickle run() {
+  Pickle run(size_t* end) {
     for (uint8_t code = take<uint8_t>(); code != kStop; code = take<uint8_t>()) {
       const bool is_known =
           load_constant(code) || build_container(code) || move_on_stack(code) || make_object(code);
@@ -85,7 +85,11 @@ class Machine {
     }
     pickle_.root = pop();
     if (!stack_.empty() || !marks_.empty()) fail("more than one object at the end");
-    if (position_ != bytes_.size()) fail("bytes behind the end");
+    if (end) {
+      *end = position_;
+    } else if (position_ != bytes_.size()) {
+      fail("bytes behind the end");
+    }
     return std::move(pickle_);
   }
 
@@ -304,7 +308,7 @@ class Machine {
     }
   }
 
-  /// ('storage', class, key, location, number of values)
+  /// ('storage', class, key, location, number of values[, None])
   void load_storage() {
     const PickleValue* id = pop(Kind::kTuple);
     if (argument(id->items, 0, Kind::kText)->text != "storage") fail("an unknown persistent id");
@@ -318,6 +322,7 @@ class Machine {
         storage->storage_numel > std::numeric_limits<int64_t>::max() / 16) {
       fail("an impossible storage");
     }
+    if (id->items.size() > 5) argument(id->items, 5, Kind::kNone);  // before PyTorch 0.4: a view of a storage
     push_new(Kind::kStorage)->tensor = std::move(storage);
   }
 
@@ -335,7 +340,7 @@ class Machine {
     switch (code) {
       case kNone: push_new(Kind::kNone); return true;
       case kTrue:
-      case kFalse: push_other(); return true;
+      case kFalse: push_new(Kind::kOther)->integer = code == kTrue ? 1 : 0; return true;
       case kInt32: push_integer(take<int32_t>()); return true;
       case kUint8: push_integer(take<uint8_t>()); return true;
       case kUint16: push_integer(take<uint16_t>()); return true;
@@ -458,6 +463,8 @@ const char* to_string(Kind kind) {
   return "a value";
 }
 
-Pickle read_pickle(std::string_view bytes, const std::string& source) { return Machine(bytes, source).run(); }
+Pickle read_pickle(std::string_view bytes, const std::string& source, size_t* end) {
+  return Machine(bytes, source).run(end);
+}
 
 }  // namespace hqtrack

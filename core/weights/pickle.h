@@ -2,6 +2,7 @@
 
 #include <c10/core/ScalarType.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -36,7 +37,7 @@ struct PickleValue {
     kStorage  // only seen inside the reader
   };
   Kind kind = Kind::kNone;
-  int64_t integer = 0;
+  int64_t integer = 0;                   // of a bool: 0 or 1
   std::string text;                      // kText; name of kGlobal
   std::vector<PickleValue*> items;       // of kList, kTuple; key, value, key, value ... of kDict
   std::unique_ptr<StoredTensor> tensor;  // kTensor; kStorage, where only the first three members count
@@ -57,7 +58,8 @@ struct Pickle {
 /// Reads a pickle of protocol 2 to 5 as torch.save writes it. Nothing is ever executed: a global is a name on
 /// a list of allowed ones, and "calling" one is a case of a switch that makes plain data. Throws
 /// WeightsError, with `source` in front, for any other global (named in the message), a malformed stream, a
-/// view that leaves its storage, and more than 10 million objects.
-Pickle read_pickle(std::string_view bytes, const std::string& source);
+/// view that leaves its storage, and more than 10 million objects. With `end`, more may follow the pickle:
+/// *end becomes the number of its bytes.
+Pickle read_pickle(std::string_view bytes, const std::string& source, size_t* end = nullptr);
 
 }  // namespace hqtrack

@@ -1,6 +1,5 @@
 #include "core/weights/safetensors.h"
 
-#include <ATen/ops/empty.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -143,7 +142,7 @@ void check_layout(const FileReader& file, std::vector<Entry>& entries, uint64_t 
 }
 
 at::Tensor read_tensor(const FileReader& file, const Entry& entry, uint64_t data_offset) {
-  at::Tensor tensor = at::empty(entry.shape, entry.type);
+  at::Tensor tensor = allocate_tensor(file, entry.name, entry.shape, entry.type);
   const size_t bytes = entry.end - entry.begin;
   if (bytes == 0) return tensor;
   char* target = static_cast<char*>(tensor.data_ptr());

@@ -13,6 +13,12 @@ struct NamedTensor {
   at::Tensor tensor;  // on the CPU
 };
 
+class FileReader;
+
+/// Room for values of a file. Throws WeightsError when there is not enough memory.
+at::Tensor allocate_tensor(const FileReader& file, const std::string& name, at::IntArrayRef sizes,
+                           at::ScalarType type);
+
 /// What a file of parameters holds, whatever its format.
 struct TensorFile {
   std::vector<NamedTensor> tensors;             // names are unique; order of the file

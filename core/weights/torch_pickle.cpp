@@ -1,7 +1,6 @@
 #include "core/weights/torch_pickle.h"
 
 #include <ATen/ops/as_strided.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <map>
@@ -37,11 +36,91 @@ void check_byte_order(const FileReader& file, const ZipReader& archive, const st
   if (order != "little") file.fail("byte order: expected little, found " + in_quotes(order));
 }
 
+/// Where the values of storages lie in a file.
+class Storages {
+ public:
+  virtual ~Storages() = default;
+  /// Copies the storage of `view`, which is as long as `storage`. `name`: of a tensor that is stored in it.
+  virtual void read(const std::string& name, const StoredTensor& view, at::Tensor& storage) const = 0;
+};
+
+/// Storages as files of the archive.
+class ArchivedStorages : public Storages {
+ public:
+  ArchivedStorages(const FileReader& file, const ZipReader& archive, std::string folder)
+      : file_(file), archive_(archive), folder_(std::move(folder)) {}
+
+  void read(const std::string& name, const StoredTensor& view, at::Tensor& storage) const override {
+    const ZipEntry* entry = archive_.find(folder_ + "data/" + view.storage_key);
+    if (!entry)
+      file_.fail("damaged: " + in_quotes(name) + ": its storage " + in_quotes(view.storage_key) +
+                 " is missing");
+    archive_.check_stored(*entry);
+    if (entry->size != storage.nbytes()) {
+      file_.fail("damaged: " + in_quotes(name) + ": expected a storage of " +
+                 std::to_string(storage.nbytes()) + " bytes, found " + std::to_string(entry->size));
+    }
+    if (entry->size > 0) archive_.read(*entry, storage.data_ptr());
+  }
+
+ private:
+  const FileReader& file_;
+  const ZipReader& archive_;
+  std::string folder_;
+};
+
+/// Storages one behind the other in the order of a list of keys, each with its number of values (int64)
+/// before it.
+class ChainedStorages : public Storages {
+ public:
+  ChainedStorages(const FileReader& file, const Pickle& pickle, const PickleValue& keys, uint64_t offset)
+      : file_(file) {
+    std::map<std::string, at::ScalarType> types;
+    for (const PickleValue& value : pickle.values) {
+      if (value.kind == PickleValue::Kind::kStorage) types[value.tensor->storage_key] = value.tensor->type;
+    }
+    if (keys.kind != PickleValue::Kind::kList) {
+      file.fail(std::string("damaged: expected a list of storages, found ") + to_string(keys.kind));
+    }
+    for (const PickleValue* key : keys.items) {
+      const auto type = types.find(key->text);
+      if (type == types.end()) file.fail("damaged: nothing is known of the storage " + in_quotes(key->text));
+      int64_t numel = 0;
+      file.read(offset, &numel, sizeof numel);
+      offset += sizeof numel;
+      const uint64_t width = c10::elementSize(type->second);
+      if (numel < 0 || static_cast<uint64_t>(numel) > (file.size() - offset) / width) {
+        file.fail("damaged: the storage " + in_quotes(key->text) + " is cut short");
+      }
+      places_[key->text] = {offset, numel};
+      offset += static_cast<uint64_t>(numel) * width;
+    }
+    if (offset != file.size()) file.fail("damaged: bytes behind the end");
+  }
+
+  void read(const std::string& name, const StoredTensor& view, at::Tensor& storage) const override {
+    const auto place = places_.find(view.storage_key);
+    if (place == places_.end() || place->second.numel != storage.numel()) {
+      file_.fail("damaged: " + in_quotes(name) + ": expected a storage of " +
+                 std::to_string(storage.numel()) + " values, found " +
+                 (place == places_.end() ? "none" : std::to_string(place->second.numel)));
+    }
+    if (storage.numel() > 0) file_.read(place->second.offset, storage.data_ptr(), storage.nbytes());
+  }
+
+ private:
+  struct Place {
+    uint64_t offset = 0;
+    int64_t numel = 0;
+  };
+  const FileReader& file_;
+  std::map<std::string, Place> places_;
+};
+
 /// Loads storages on first use; tensors of one storage share it.
 class StorageLoader {
  public:
-  StorageLoader(const FileReader& file, const ZipReader& archive, std::string folder)
-      : file_(file), archive_(archive), folder_(std::move(folder)) {}
+  StorageLoader(const FileReader& file, const Storages& storages) : file_(file), storages_(storages) {}
 
   at::Tensor tensor(const std::string& name, const StoredTensor& view) {
     const at::Tensor storage = load(name, view);
@@ -59,27 +138,21 @@ class StorageLoader {
 
  private:
   at::Tensor load(const std::string& name, const StoredTensor& view) {
-    const auto known = storages_.find(view.storage_key);
-    if (known != storages_.end()) {
+    const auto known = loaded_.find(view.storage_key);
+    if (known != loaded_.end()) {
       if (known->second.scalar_type() != view.type || known->second.numel() != view.storage_numel) {
         file_.fail("damaged: " + in_quotes(name) + ": its storage is described in two ways");
       }
       return known->second;
     }
-    const ZipEntry* entry = archive_.find(folder_ + "data/" + view.storage_key);
-    if (!entry)
+    if (static_cast<uint64_t>(view.storage_numel) > file_.size() / c10::elementSize(view.type)) {
       file_.fail("damaged: " + in_quotes(name) + ": its storage " + in_quotes(view.storage_key) +
-                 " is missing");
-    archive_.check_stored(*entry);
-    const uint64_t bytes = static_cast<uint64_t>(view.storage_numel) * c10::elementSize(view.type);
-    if (entry->size != bytes) {
-      file_.fail("damaged: " + in_quotes(name) + ": expected a storage of " + std::to_string(bytes) +
-                 " bytes, found " + std::to_string(entry->size));
+                 " is missing or larger than the file");
     }
-    at::Tensor storage = at::empty({view.storage_numel}, view.type);
-    if (bytes > 0) archive_.read(*entry, storage.data_ptr());
+    at::Tensor storage = allocate_tensor(file_, name, {view.storage_numel}, view.type);
+    storages_.read(name, view, storage);
     check_bool(name, storage);
-    return storages_[view.storage_key] = storage;
+    return loaded_[view.storage_key] = storage;
   }
 
   void check_bool(const std::string& name, const at::Tensor& storage) const {
@@ -91,9 +164,8 @@ class StorageLoader {
   }
 
   const FileReader& file_;
-  const ZipReader& archive_;
-  std::string folder_;
-  std::map<std::string, at::Tensor> storages_;
+  const Storages& storages_;
+  std::map<std::string, at::Tensor> loaded_;
   int64_t expanded_bytes_ = 0;
 };
 
@@ -109,19 +181,9 @@ const PickleValue& choose_weights(const FileReader& file, const PickleValue& roo
   return root;
 }
 
-}  // namespace
-
-TensorFile read_torch_pickle(const FileReader& file) {
-  const ZipReader archive(file);
-  const std::string folder = find_folder(file, archive);
-  check_byte_order(file, archive, folder);
-  const ZipEntry& entry = *archive.find(folder + std::string(kPickleName));
-  if (entry.size > kLongestPickle) file.fail("refused: data.pkl is longer than 64 MB");
-  const std::string bytes = archive.read_text(entry);
-  const Pickle pickle = read_pickle(bytes, file.path().string());
+TensorFile load_tensors(const FileReader& file, const Pickle& pickle, const Storages& storages) {
   const PickleValue& weights = choose_weights(file, *pickle.root);
-
-  StorageLoader storages(file, archive, folder);
+  StorageLoader loader(file, storages);
   TensorFile contents;
   std::set<std::string> names;
   for (size_t i = 0; i < weights.items.size(); i += 2) {
@@ -134,10 +196,56 @@ TensorFile read_torch_pickle(const FileReader& file) {
     }
     if (!names.insert(key.text).second)
       file.fail("damaged: the name " + in_quotes(key.text) + " is there twice");
-    contents.tensors.push_back({key.text, storages.tensor(key.text, *value.tensor)});
+    contents.tensors.push_back({key.text, loader.tensor(key.text, *value.tensor)});
   }
   if (contents.tensors.empty()) file.fail("expected a dict of tensors, found an empty one");
   return contents;
+}
+
+TensorFile read_archive(const FileReader& file) {
+  const ZipReader archive(file);
+  const std::string folder = find_folder(file, archive);
+  check_byte_order(file, archive, folder);
+  const ZipEntry& entry = *archive.find(folder + std::string(kPickleName));
+  if (entry.size > kLongestPickle) file.fail("refused: data.pkl is longer than 64 MB");
+  const std::string bytes = archive.read_text(entry);
+  const Pickle pickle = read_pickle(bytes, file.path().string());
+  return load_tensors(file, pickle, ArchivedStorages(file, archive, folder));
+}
+
+/// Five pickles (a magic number, a version, sizes of types, the object, the keys of its storages), then the
+/// storages.
+TensorFile read_chain(const FileReader& file) {
+  const std::string bytes = file.read_text(0, std::min(file.size(), kLongestPickle));
+  size_t position = 0;
+  const auto next = [&] {
+    size_t size = 0;
+    Pickle pickle = read_pickle(std::string_view(bytes).substr(position), file.path().string(), &size);
+    position += size;
+    return pickle;
+  };
+  next();
+  next();
+  const Pickle machine = next();
+  const PickleValue* is_little = machine.root->find("little_endian");
+  if (is_little && is_little->integer == 0) file.fail("byte order: expected little, found big");
+  const Pickle pickle = next();
+  const Pickle keys = next();
+  return load_tensors(file, pickle, ChainedStorages(file, pickle, *keys.root, position));
+}
+
+constexpr std::string_view kArchive = "PK\x03\x04";
+constexpr std::string_view kChain = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+}  // namespace
+
+bool is_torch_pickle(std::string_view start) {
+  return start.starts_with(kArchive) || start.starts_with(kChain);
+}
+
+TensorFile read_torch_pickle(const FileReader& file) {
+  const std::string start = file.read_text(0, std::min<uint64_t>(file.size(), kChain.size()));
+  return start.starts_with(kChain) ? read_chain(file) : read_archive(file);
 }
 
 }  // namespace hqtrack

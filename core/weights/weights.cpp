@@ -118,12 +118,8 @@ TensorFile read_weights(const fs::path& path) {
   const FileReader file(path);
   const std::string start = file.read_text(0, std::min<uint64_t>(file.size(), 16));
   TensorFile contents;
-  if (start.starts_with("PK\x03\x04")) {
+  if (is_torch_pickle(start)) {
     contents = read_torch_pickle(file);
-  } else if (start.starts_with("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9")) {
-    file.fail(
-        "expected a file of PyTorch 1.6 or later, found the older format; "
-        "in Python: torch.save(torch.load(OLD, map_location='cpu'), NEW)");
   } else if (start.size() > 8 && start[8] == '{') {
     contents = read_safetensors(file);
   } else {

@@ -115,9 +115,9 @@ TEST_F(ConfigFile, SaysFileLineKeyExpectedAndFound) {
   EXPECT_EQ(
       error_of("tracker: {encoder: {depths: [1, 2]}}"),
       "a.yaml:1: tracker.encoder.depths: expected a list of 4 whole numbers from 1 to 256, found '[1, 2]'");
-  EXPECT_EQ(
-      error_of("train: {crop_px: 160}"),
-      "a.yaml:1: train.crop_px: expected a whole number from 33 to 2049, of the form 16 k + 1, found '160'");
+  EXPECT_EQ(error_of("train: {crop_width_px: 160}"),
+            "a.yaml:1: train.crop_width_px: expected a whole number from 33 to 2049, of the form 16 k + 1, "
+            "found '160'");
   EXPECT_EQ(error_of("train:\n"
                      "  seed:\n"),
             "a.yaml:2: train.seed: expected a whole number, at least 0, found nothing");

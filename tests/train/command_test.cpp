@@ -32,19 +32,20 @@ class TrainCommand : public ::testing::Test {
                            testing::png_bytes(testing::drawn_photograph(300, 240, i)));
     }
     testing::write_bytes(pictures() / "cut.png", testing::png_bytes(testing::drawn_cut_out(120, 120, 1)));
-    std::ofstream(config()) << "tracker:\n"
-                               "  encoder: {type: efficientnet_lite0}\n"
-                               "  propagation_16x: {num_blocks: 1, width: 16, key_width: 8}\n"
-                               "  propagation_8x: {num_blocks: 1, width: 8, key_width: 8}\n"
-                               "  width_4x: 8\n"
-                               "refiner:\n"
-                               "  encoder: {type: efficientnet_lite0}\n"
-                               "  decoder: {width: 32, heads: 2, mlp_width: 32}\n"
-                               "  image_size: 96\n"
-                               "  mode: crop\n"
-                               "train:\n"
-                               "  {crop_px: 49, clip_frames: 2, batch_size: 1, num_steps: 2,\n"
-                               "   refiner: {prompts_per_picture: 2, validation_pictures: 1}}\n";
+    std::ofstream(config())
+        << "tracker:\n"
+           "  encoder: {type: efficientnet_lite0}\n"
+           "  propagation_16x: {num_blocks: 1, width: 16, key_width: 8}\n"
+           "  propagation_8x: {num_blocks: 1, width: 8, key_width: 8}\n"
+           "  width_4x: 8\n"
+           "refiner:\n"
+           "  encoder: {type: efficientnet_lite0}\n"
+           "  decoder: {width: 32, heads: 2, mlp_width: 32}\n"
+           "  image_size: 96\n"
+           "  mode: crop\n"
+           "train:\n"
+           "  {crop_height_px: 49, crop_width_px: 49, clip_frames: 2, batch_size: 1, num_steps: 2,\n"
+           "   refiner: {prompts_per_picture: 2, validation_pictures: 1}}\n";
   }
   fs::path pictures() const { return folder_.path() / "pictures"; }
   fs::path config() const { return folder_.path() / "tiny.yaml"; }

@@ -43,7 +43,8 @@ void write_sequence(const fs::path& root, const std::string& name, int frames,
 
 SequenceClipOptions small_options() {
   SequenceClipOptions options;
-  options.size_px = 49;
+  options.height_px = 49;
+  options.width_px = 65;
   options.num_frames = 3;
   return options;
 }
@@ -74,7 +75,7 @@ TEST(SequenceClips, LabelsAgreeWithPixels) {
   const SequenceClips clips(folder.path(), small_options());
   for (int64_t number = 0; number < 20; ++number) {
     const Clip clip = clips.example(number);
-    ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 49, 49, 3}));
+    ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 49, 65, 3}));
     const at::Tensor brightness = clip.images.to(at::kFloat).mean(-1);
     std::vector<at::Tensor> distances;
     for (int64_t object = 0; object <= clip.num_objects; ++object) {

@@ -16,7 +16,8 @@ namespace {
 
 SyntheticClipOptions small_options() {
   SyntheticClipOptions options;
-  options.size_px = 81;
+  options.height_px = 81;
+  options.width_px = 97;
   options.num_frames = 3;
   return options;
 }
@@ -59,8 +60,8 @@ TEST(SyntheticClips, ReferenceShowsEveryObjectAndNoOtherLabelAppears) {
   int64_t most = 0;
   for (int64_t i = 0; i < 40; ++i) {
     const Clip clip = clips.example(i);
-    ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 81, 81, 3}));
-    ASSERT_EQ(clip.labels.sizes(), (std::vector<int64_t>{3, 81, 81}));
+    ASSERT_EQ(clip.images.sizes(), (std::vector<int64_t>{3, 81, 97, 3}));
+    ASSERT_EQ(clip.labels.sizes(), (std::vector<int64_t>{3, 81, 97}));
     for (int64_t object = 1; object <= clip.num_objects; ++object) {
       EXPECT_GT((clip.labels[0] == object).sum().item<int64_t>(), 60) << "clip " << i << " object " << object;
     }

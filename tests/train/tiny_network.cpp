@@ -15,7 +15,7 @@ Config tiny_config() {
   config.tracker.width_4x = 8;
   config.tracker.local_radius = 2;
   config.tracker.objects_per_engine = 3;
-  config.train.crop_px = 33;
+  config.train.crop_height_px = config.train.crop_width_px = 33;
   config.train.clip_frames = 3;
   config.train.batch_size = 2;
   config.train.num_steps = 4;

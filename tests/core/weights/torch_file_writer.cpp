@@ -62,6 +62,22 @@ std::string torch_archive(const std::string& pickle, const std::vector<std::stri
   return zip_archive(entries, options);
 }
 
+std::string torch_chain(const std::string& pickle, const std::vector<ChainedStorage>& storages,
+                        bool is_little_endian) {
+  std::string file = PickleWriter().raw("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19").finish();
+  file += PickleWriter().integer(1001).finish();
+  file += PickleWriter().raw("}").text("little_endian").raw(is_little_endian ? "\x88s" : "\x89s").finish();
+  file += pickle;
+  PickleWriter keys;
+  keys.raw("]");
+  for (const ChainedStorage& storage : storages) keys.text(storage.key).raw("a");
+  file += keys.finish();
+  for (const ChainedStorage& storage : storages) {
+    file += u64(static_cast<uint64_t>(storage.numel)) + storage.bytes;
+  }
+  return file;
+}
+
 void write_file(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }

@@ -24,6 +24,15 @@ std::string zip_archive(const std::vector<ArchiveEntry>& entries, const ZipOptio
 std::string torch_archive(const std::string& pickle, const std::vector<std::string>& storages,
                           const ZipOptions& options = {});
 
+/// What torch.save laid out before PyTorch 1.6, little-endian or not; storages: key, number of values, bytes.
+struct ChainedStorage {
+  std::string key;
+  int64_t numel = 0;
+  std::string bytes;
+};
+std::string torch_chain(const std::string& pickle, const std::vector<ChainedStorage>& storages,
+                        bool is_little_endian = true);
+
 void write_file(const std::filesystem::path& path, const std::string& bytes);
 std::string read_file(const std::filesystem::path& path);
 

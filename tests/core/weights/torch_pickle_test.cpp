@@ -134,6 +134,56 @@ TEST_F(TorchPickle, ReadsArchiveWithoutZip64) {
   EXPECT_TRUE(at::equal(*contents.find("a"), at::tensor({2.0F, 5.0F, 3.0F, 6.0F}).reshape({2, 2})));
 }
 
+TEST_F(TorchPickle, ReadsOlderFileOfPyTorch) {
+  const TensorFile contents = read_torch_pickle(FileReader(data_file("legacy.pth")));
+  ASSERT_EQ(contents.tensors.size(), 1u);
+  EXPECT_TRUE(at::equal(*contents.find("x"), numbers({2})));
+}
+
+TEST_F(TorchPickle, ReadsOlderFilesWithSharedAndUnusedStorages) {
+  const std::string pickle = PickleWriter()
+                                 .raw("}")
+                                 .text("state_dict")
+                                 .raw("}")
+                                 .text("a")
+                                 .tensor("FloatStorage", "94", 6, 1, {2, 2}, {1, 3})
+                                 .raw("s")
+                                 .text("b")
+                                 .tensor("FloatStorage", "94", 6, 0, {6}, {1})
+                                 .raw("ss")
+                                 .text("other")
+                                 .tensor("LongStorage", "12", 2, 0, {2}, {1})
+                                 .raw("s")
+                                 .finish();
+  const std::string two = testing::bytes_of<int64_t>({7, 8});
+  const std::string good = testing::torch_chain(pickle, {{"12", 2, two}, {"94", 6, six_values_}});
+  const TensorFile contents = read(good);
+  ASSERT_EQ(contents.tensors.size(), 2u);
+  EXPECT_TRUE(at::equal(*contents.find("a"), at::tensor({2.0F, 5.0F, 3.0F, 6.0F}).reshape({2, 2})));
+  EXPECT_EQ(contents.find("a")->storage().data(), contents.find("b")->storage().data());
+
+  const auto expect = [&](const std::string& file, const char* part) {
+    const std::string message = error_of(file);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  for (size_t size = 0; size < good.size(); ++size) EXPECT_NE(error_of(good.substr(0, size)), "") << size;
+  expect(good + "x", "bytes behind the end");
+  expect(testing::torch_chain(pickle, {{"12", 2, two}, {"94", 5, six_values_.substr(4)}}),
+         "expected a storage of 6 values, found 5");
+  expect(testing::torch_chain(pickle, {{"12", 2, two}}), "expected a storage of 6 values, found none");
+  expect(testing::torch_chain(pickle, {{"13", 2, two}}), "nothing is known of the storage '13'");
+  expect(testing::torch_chain(pickle, {{"12", int64_t{1} << 61, two}, {"94", 6, six_values_}}), "cut short");
+  expect(testing::torch_chain(pickle, {{"12", 2, two}, {"94", 6, six_values_}}, false), "found big");
+  expect(testing::torch_chain(PickleWriter()
+                                  .raw("}")
+                                  .text("a")
+                                  .tensor("FloatStorage", "0", int64_t{1} << 58, 0, {1}, {1})
+                                  .raw("s")
+                                  .finish(),
+                              {}),
+         "larger than the file");
+}
+
 // ---- nothing is executed
 
 TEST_F(TorchPickle, RefusesGlobalsThatRunCode) {
@@ -339,7 +389,7 @@ TEST_F(TorchPickle, EveryShorterFileIsAnError) {
 
 TEST_F(TorchPickle, AnyFlippedBitGivesTensorsOrAWeightsError) {
   std::mt19937 random(1);
-  for (const char* name : {"types.pth", "checkpoint.pth"}) {
+  for (const char* name : {"types.pth", "checkpoint.pth", "legacy.pth"}) {
     const std::string good = testing::read_file(data_file(name));
     for (int round = 0; round < 300; ++round) {
       std::string bytes = good;
