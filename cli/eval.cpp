@@ -50,7 +50,7 @@ struct EvalArguments {
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
   bool by_kind = false;
-  NetworkArguments network;           // the weights are the tracker's
+  NetworkArguments network;  // the weights are the tracker's
 };
 
 po::options_description eval_options() {

@@ -213,7 +213,8 @@ void print_video(const Json& info) {
   if (info["sample_aspect"][0] != info["sample_aspect"][1]) {
     print_row("pixel shape", plain(info["sample_aspect"][0]) + ":" + plain(info["sample_aspect"][1]));
   }
-  print_row("length", in_decimals(info["seconds"]) + " s, " + plain(info["frames"]) + " frames");
+  print_row("length", in_decimals(info["seconds"]) + " s, " + plain(info["frames"]) +
+                          (info["frames"] == 1 ? " frame" : " frames"));
   print_row("frame rate", in_decimals(info["frame_rate"]) + " frames/s");
   print_row("audio", info["has_audio"].get<bool>() ? "yes" : "no");
 }

@@ -15,7 +15,8 @@ namespace {
 void fill_standard_streams() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-    [[maybe_unused]] const int opened = ::open("/dev/null", O_RDWR);
+    // Results must not vanish silently: writing to what is open for reading fails.
+    [[maybe_unused]] const int opened = ::open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR);
   }
 }
 

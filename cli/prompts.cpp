@@ -42,7 +42,13 @@ void warn_of_vanished(const std::string& file, const std::vector<int64_t>& befor
 
 at::Tensor read_mask(const PromptEntry& entry, const VideoInfo& video) {
   const std::string file = entry.mask.string();
-  at::Tensor labels = read_label_mask(entry.mask);
+  at::Tensor labels;
+  try {
+    labels = read_label_mask(entry.mask);
+  } catch (const MediaError& error) {
+    if (entry.source.starts_with("--")) throw;
+    throw MediaError(entry.source + ".mask: " + error.what());
+  }
   const std::vector<int64_t> ids = label_ids(labels);
   if (!entry.id && ids.size() > kMostLikelyObjects) {
     log_warning(file + ": found " + std::to_string(ids.size()) +
@@ -125,6 +131,9 @@ class Timeline {
     const bool is_known = known_.contains(prompt.id);
     const Action action = entry.action.value_or(is_known ? Action::kCorrect : Action::kAdd);
     const std::string id = std::to_string(prompt.id);
+    if (!entry.action && !entry.id && is_known && entry.source.starts_with("--mask")) {
+      log_info(entry.source + ": corrects object " + id + ", the value in the mask; --id adds a new object");
+    }
     if (action == Action::kAdd && is_known) {
       fail(entry,
            "expected a new id, found " + id + ", which is tracked by then (the action correct changes it)");
@@ -200,7 +209,7 @@ std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries
     const auto [last, is_first] = said.emplace(prompt.id, *moment_s);
     if (prompt.id != 0 && !is_first && std::exchange(last->second, *moment_s) == *moment_s) {
       fail(*entry, "expected one prompt of an object in a frame, found a second one of object " +
-                       std::to_string(prompt.id));
+                       std::to_string(prompt.id) + (entry->id ? "" : "; --id gives it another number"));
     }
     TimedPrompt& next = timed.emplace_back(entry->at, timeline.resolve(*entry, std::move(prompt)));
     ObjectPrompt& placed = next.edit.prompt;

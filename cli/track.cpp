@@ -58,8 +58,9 @@ std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& argumen
 
 std::string summary_text(const RunSummary& summary, const TrackArguments& arguments) {
   char text[96];
-  std::snprintf(text, sizeof text, "%lld frames in %.1f s (%.1f frames/s)",
-                static_cast<long long>(summary.frames), summary.seconds, summary.frames_per_second());
+  std::snprintf(text, sizeof text, "%lld %s in %.1f s (%.1f frames/s)",
+                static_cast<long long>(summary.frames), summary.frames == 1 ? "frame" : "frames",
+                summary.seconds, summary.frames_per_second());
   std::string line = text;
   if (arguments.video_output) line += ", video " + arguments.video_output->string();
   if (arguments.mask_output) line += ", masks " + arguments.mask_output->string();

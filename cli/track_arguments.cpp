@@ -4,10 +4,13 @@
 #include <boost/program_options/value_semantic.hpp>
 #include <cctype>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "cli/arguments.h"
 #include "core/error.h"
+#include "io/list_images.h"
+#include "io/outputs.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
@@ -33,7 +36,7 @@ images (frames/%05d.jpg), or - for standard input. For example:
   --set KEY=VALUE      one setting of the configuration; repeatable
   --device NAME        auto (default), cpu, cuda:N
   --threads N          CPU threads of the network (default: one a core)
-  --overwrite          replace outputs that exist
+  --overwrite          replace outputs that exist; in DIR all numbered masks
   --quiet              only errors on stderr: no progress, no summary
 At least one of --output, --masks and --events is needed. Ctrl-C completes them.
 )";
@@ -73,16 +76,29 @@ std::vector<std::pair<std::string, fs::path>> output_places(const TrackArguments
   return places;
 }
 
+/// Neither a picture that is read nor, of masks, a folder of such.
+void check_not_a_picture(const std::string& option, const fs::path& place,
+                         const std::vector<fs::path>& pictures) {
+  std::set<fs::path> folders;
+  for (const fs::path& picture : pictures) {
+    folders.insert(fs::absolute(picture).parent_path());
+    if (option != "--masks" && picture.filename() == place.filename() && is_same_place(place, picture)) {
+      throw UsageError(option + ": " + place.string() + " is a picture of the input");
+    }
+  }
+  for (const fs::path& folder : folders) {
+    if (option == "--masks" && is_same_place(place, folder)) {
+      throw UsageError(option + ": " + place.string() + " is the folder of the input");
+    }
+  }
+}
+
 void check_not_an_input(const std::string& option, const fs::path& place, const TrackArguments& arguments,
                         const Config& config) {
   if (arguments.input != "-") {
     const fs::path input = arguments.input;
     if (is_same_place(place, input)) throw UsageError(option + ": " + place.string() + " is the input");
-    // A folder of masks must not replace the pictures that are read.
-    if (option == "--masks" && input.has_parent_path() && input.string().find('%') != std::string::npos &&
-        is_same_place(place, input.parent_path())) {
-      throw UsageError(option + ": " + place.string() + " is the folder of the input");
-    }
+    if (is_image_input(arguments.input)) check_not_a_picture(option, place, list_images(arguments.input));
   }
   const fs::path prompt_file = arguments.prompt_file.value_or("");
   for (const fs::path& file :
@@ -169,6 +185,7 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
 }
 
 void check_outputs(const TrackArguments& arguments, const Config& config) {
+  if (arguments.video_output) check_video_output(*arguments.video_output);
   const auto places = output_places(arguments);
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {

@@ -32,7 +32,7 @@ struct LostCounts {
 struct ObjectScores {
   int64_t id = 0;
   std::vector<double> j, f;
-  LostCounts lost;
+  LostCounts lost = {};
 
   DavisMeans means() const { return {score_statistics(j).mean, score_statistics(f).mean}; }
 };
@@ -41,7 +41,7 @@ struct SequenceScores {
   std::string name;
   int64_t num_frames = 0;
   std::vector<ObjectScores> objects;        // ascending id
-  std::optional<double> frames_per_second;  // of the tracker alone: without reading pictures and scoring
+  std::optional<double> frames_per_second = {};  // of the tracker alone: without reading pictures and scoring
 
   DavisMeans means() const;  // over the objects
 };

@@ -33,12 +33,12 @@ int main(int argc, char** argv) try {
   const hqtrack::Config config = hqtrack::load_config(CONFIG_FILE);
   hqtrack::HqTrack tracker(config, "cpu");
   hqtrack::ObjectPrompt light{.id = 1, .name = "light", .box = hqtrack::PromptBox{20, 20, 60, 60}};
-  hqtrack::ObjectPrompt dark{.id = 2, .name = "dark", .points = {{.x = 118, .y = 90}}};
+  hqtrack::ObjectPrompt dark{.id = 2, .name = "dark", .box = hqtrack::PromptBox{98, 70, 138, 110}};
   show(tracker.initialize(draw_frame(0), std::span(&light, 1)));
   tracker.track(draw_frame(1));
   show(tracker.add_object(dark));  // in the frame given last
   tracker.track(draw_frame(2));
-  dark.points.push_back({.x = 20, .y = 100, .is_object = false});
+  dark.box = hqtrack::PromptBox{96, 70, 136, 110};
   show(tracker.correct_object(dark));
   tracker.save_state(state_file);
 

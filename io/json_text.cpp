@@ -35,8 +35,15 @@ Json parse_json(std::string_view text, const fs::path& file, const std::string& 
     const bool is_over = e.byte > text.size();
     throw MediaError(file.string() + ":" + std::to_string(line) + ": expected JSON, found " +
                      (is_over ? "the end of the file" : "an error at byte " + std::to_string(e.byte)));
-  } catch (const Json::exception&) {  // a number beyond all numbers
-    throw MediaError(file.string() + ": expected JSON, found a number that is too large");
+  } catch (const Json::exception& e) {  // a number beyond all numbers, in quotes in the message
+    const std::string_view message = e.what();
+    const size_t open = message.find('\''), close = message.rfind('\'');
+    const size_t at = open < close ? text.find(message.substr(open + 1, close - open - 1)) : 0;
+    const auto line =
+        1 +
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n');
+    throw MediaError(file.string() + ":" + std::to_string(line) +
+                     ": expected JSON, found a number that is too large");
   }
 }
 

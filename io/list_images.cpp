@@ -100,6 +100,13 @@ std::vector<fs::path> list_numbered(const std::string& url, const NumberPattern&
 
 }  // namespace
 
+bool is_image_input(const std::string& url) {
+  std::error_code code;
+  if (url == "-" || url.find("://") != std::string::npos) return false;
+  return fs::is_directory(url, code) || is_image_pattern(url) ||
+         (fs::exists(url, code) && has_picture_extension(url));
+}
+
 bool is_image_pattern(const std::string& url) {
   std::error_code code;
   if (fs::exists(url, code)) return false;

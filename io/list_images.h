@@ -11,6 +11,10 @@ namespace hqtrack {
 /// Throws MediaError when there is none.
 std::vector<std::filesystem::path> list_images(const std::string& url);
 
+/// True when the text means pictures rather than a video: a folder, a pattern, or a file with the extension
+/// of a picture.
+bool is_image_input(const std::string& url);
+
 /// True when the text is a pattern and no file of that name.
 bool is_image_pattern(const std::string& url);
 

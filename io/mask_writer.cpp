@@ -1,8 +1,10 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
+#include <array>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <new>
 #include <string>
@@ -52,14 +54,23 @@ class MaskWriter : public FrameSink {
   void finish() override {}  // each file is complete as soon as it has its name
 
  private:
-  // Masks of an earlier, longer video would look like masks of this one.
+  // Masks of an earlier, longer video would look like masks of this one. Other pictures stay.
   void remove_old_masks() const {
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder_, ignored)) {
       const std::string stem = entry.path().stem().string();
       const bool is_number = stem.size() >= 5 && stem.find_first_not_of("0123456789") == std::string::npos;
-      if (is_number && entry.path().extension() == ".png") fs::remove(entry.path(), ignored);
+      if (is_number && entry.path().extension() == ".png" && has_palette(entry.path())) {
+        fs::remove(entry.path(), ignored);
+      }
     }
+  }
+
+  // Of a PNG; its colour type is the byte at 25, 3 with a palette.
+  static bool has_palette(const fs::path& file) {
+    std::array<char, 26> head{};
+    std::ifstream(file, std::ios::binary).read(head.data(), head.size());
+    return head[25] == 3;
   }
 
   fs::path folder_;

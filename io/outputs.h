@@ -11,6 +11,9 @@
 
 namespace hqtrack {
 
+/// Throws OutputError when no container goes with the extension.
+void check_video_output(const std::filesystem::path& file);
+
 /// Overlay video; container by extension (.mp4 .mov .mkv .webm). Keeps the timestamps of the frames and
 /// copies the audio of `source.url` for the part that is tracked (audio that the container cannot hold is
 /// re-encoded or left out with a warning). Written fragment by fragment to FILE.part.EXT, renamed when
@@ -19,7 +22,8 @@ std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& file, co
                                            const OverlayConfig& overlay, const EncodeConfig& encode);
 
 /// Palette PNG masks 00000.png, 00001.png ... (index = object id, DAVIS palette), one a frame, each written
-/// under a temporary name first. Creates the folder.
+/// under a temporary name first. Creates the folder; with the first mask, numbered palette PNGs that are in
+/// it already are removed.
 std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 
 /// NDJSON, one line a frame:

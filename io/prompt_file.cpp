@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -19,30 +20,48 @@ namespace fs = std::filesystem;
 
 constexpr double kLongest_s = 1e9;
 
-/// JSON writes what lies beyond 16 bits as two escapes, \uD83D\uDE00, YAML as one, \U0001F600.
-std::string join_surrogates(const std::string& text) {
-  const auto unit = [&](size_t at, uint32_t first) -> std::optional<uint32_t> {
+/// The first of two escapes \uD83D\uDE00 begins at `at`: the character they mean. None when it does not.
+std::optional<uint32_t> surrogate_pair(const std::string& text, size_t at) {
+  const auto unit = [&](size_t place, uint32_t first) -> std::optional<uint32_t> {
     uint32_t value = 0;
-    if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
-    const auto [end, error] = std::from_chars(&text[at + 2], &text[at + 2] + 4, value, 16);
-    if (error != std::errc{} || end != &text[at + 2] + 4 || (value & 0xfc00) != first) return std::nullopt;
+    if (place + 6 > text.size() || text[place] != '\\' || text[place + 1] != 'u') return std::nullopt;
+    const auto [end, error] = std::from_chars(&text[place + 2], &text[place + 2] + 4, value, 16);
+    if (error != std::errc{} || end != &text[place + 2] + 4 || (value & 0xfc00) != first) return std::nullopt;
     return value - first;
   };
-  std::string joined;
-  for (size_t i = 0; i < text.size();) {
-    const auto high = unit(i, 0xd800), low = unit(i + 6, 0xdc00);
-    if (high && low) {
+  const auto high = unit(at, 0xd800), low = unit(at + 6, 0xdc00);
+  if (!high || !low) return std::nullopt;
+  return 0x10000u + (*high << 10) + *low;
+}
+
+/// JSON in the words of YAML, line by line: pairs of escapes are one, \U0001F600; a colon follows its key at
+/// once; no line ends by a carriage return alone.
+std::string as_yaml(const std::string& json) {
+  std::string yaml;
+  bool is_in_text = false;
+  for (size_t i = 0; i < json.size();) {
+    if (!is_in_text && std::isspace(static_cast<unsigned char>(json[i]))) {
+      const size_t end = std::min(json.find_first_not_of(" \t\r\n", i), json.size());
+      std::string space = json.substr(i, end - i);
+      std::ranges::replace(space, '\r', ' ');
+      const bool has_colon = end < json.size() && json[end] == ':';
+      yaml += has_colon ? ":" + space : space;
+      i = end + (has_colon ? 1 : 0);
+      continue;
+    }
+    if (const auto character = surrogate_pair(json, i); is_in_text && character) {
       char escape[16];
-      std::snprintf(escape, sizeof escape, "\\U%08x", 0x10000u + (*high << 10) + *low);
-      joined += escape;
+      std::snprintf(escape, sizeof escape, "\\U%08x", *character);
+      yaml += escape;
       i += 12;
       continue;
     }
-    const size_t length = text[i] == '\\' ? 2 : 1;  // an escaped backslash begins nothing
-    joined += text.substr(i, length);
+    if (json[i] == '"') is_in_text = !is_in_text;
+    const size_t length = json[i] == '\\' ? 2 : 1;  // what is escaped ends nothing
+    yaml += json.substr(i, length);
     i += length;
   }
-  return joined;
+  return yaml;
 }
 
 /// Every JSON text is YAML, and YAML's reader knows the lines.
@@ -54,6 +73,7 @@ class PromptFileReader {
     const YAML::Node root = parse();
     if (!root.IsMap()) fail(root, "", "an object with the list 'prompts'");
     check_keys(root, "", {"$schema", "prompts"});
+    if (const YAML::Node schema = root["$schema"]) text(schema, "$schema");
     const YAML::Node list = root["prompts"];
     if (!list || !list.IsSequence() || list.size() == 0) {
       fail(list ? list : root, "prompts", "a list of at least one prompt");
@@ -70,7 +90,7 @@ class PromptFileReader {
     const std::string text = read_text(file_, "a JSON file of prompts");
     parse_json(text, file_);
     try {
-      return YAML::Load(join_surrogates(text));
+      return YAML::Load(as_yaml(text));
     } catch (const YAML::Exception& e) {
       throw MediaError(file_.string() + ":" + std::to_string(std::max(0, e.mark.line) + 1) +
                        ": expected JSON, found an error in column " +
@@ -157,7 +177,9 @@ class PromptFileReader {
                       .mask = {},
                       .source = place(node) + ": " + key};
     if (const YAML::Node action = node["action"]) entry.action = read_action(action, key + ".action");
-    if (node["frame"] && node["time"]) fail(node, key, "frame or time");
+    if (node["frame"] && node["time"]) {
+      throw MediaError(place(node) + ": " + key + ": expected frame or time, found both");
+    }
     if (const YAML::Node frame = node["frame"]) {
       entry.at.frame_index = integer(frame, key + ".frame", 0, std::numeric_limits<int32_t>::max());
     }

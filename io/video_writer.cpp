@@ -34,6 +34,8 @@ bool is_fragmented(const AVOutputFormat& container) {
 
 }  // namespace
 
+void check_video_output(const fs::path& file) { container_of(file); }
+
 VideoWriter::VideoWriter(const fs::path& file, const VideoInfo& source, const OverlayConfig& overlay,
                          const EncodeConfig& encode)
     : source_(source), output_(file, OutputFile::WhenDropped::kKeep), overlay_(overlay) {

@@ -18,12 +18,13 @@ using TrackStep = std::function<TrackedFrame(Frame)>;
 
 struct RunOptions {
   size_t queue_frames = 3;  // frames waiting between two stages; changes no result
-  std::function<void(const Frame&)>
-      encode_ahead;  // called before the frame is tracked, by a thread of its own
-  std::function<TrackedFrame(TrackedFrame)>
-      refine;                   // called after the frame was tracked, by a thread of its own, in order
-  std::stop_token interrupted;  // ends the run early, with complete outputs
-  std::function<void(const TrackedFrame&)> on_frame;  // progress; called by the last thread before the sinks
+  /// Called before the frame is tracked, by a thread of its own.
+  std::function<void(const Frame&)> encode_ahead = {};
+  /// Called after the frame was tracked, by a thread of its own, in order.
+  std::function<TrackedFrame(TrackedFrame)> refine = {};
+  std::stop_token interrupted = {};  // ends the run early, with complete outputs
+  /// Progress; called by the last thread before the sinks.
+  std::function<void(const TrackedFrame&)> on_frame = {};
 };
 
 struct RunSummary {

@@ -3,6 +3,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +16,17 @@ namespace {
 
 bool is_reached(const Moment& at, const Frame& frame) {
   return at.time_us ? frame.pts_us >= *at.time_us : frame.index >= at.frame_index;
+}
+
+/// The first edits, up to the second one of an object. Edits of several moments may fall on one frame.
+std::vector<PromptEdit> take_round(std::vector<PromptEdit>& edits) {
+  std::array<bool, 256> is_taken{};
+  const auto end = std::ranges::find_if(edits, [&](const PromptEdit& edit) {
+    return std::exchange(is_taken[static_cast<size_t>(edit.prompt.id)], true);
+  });
+  std::vector<PromptEdit> round(std::make_move_iterator(edits.begin()), std::make_move_iterator(end));
+  edits.erase(edits.begin(), end);
+  return round;
 }
 
 }  // namespace
@@ -47,8 +60,9 @@ TrackedFrame TrackStage::operator()(Frame frame) {
   if (is_started_) return follow(tracker_.track(std::move(frame)), std::move(due));
   if (!due.empty()) {
     is_started_ = true;
-    tracker_.initialize(std::move(frame), {});
-    return tracker_.edit(due);
+    TrackedFrame tracked = tracker_.initialize(std::move(frame), {});
+    while (!due.empty()) tracked = tracker_.edit(take_round(due));
+    return tracked;
   }
   const at::Tensor no_objects = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
   return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}, .prompts = {}};
@@ -56,12 +70,16 @@ TrackedFrame TrackStage::operator()(Frame frame) {
 
 TrackedFrame TrackStage::follow(TrackedFrame tracked, std::vector<PromptEdit> edits) {
   while (!edits.empty()) {
-    try {
-      return tracker_.edit(edits);
-    } catch (const PromptError& error) {
-      log_warning("frame " + std::to_string(tracked.frame.index) + ": " + error.what() +
-                  "; this prompt is left out");
-      edits.erase(edits.begin() + static_cast<std::ptrdiff_t>(error.edit()));
+    std::vector<PromptEdit> round = take_round(edits);
+    while (!round.empty()) {
+      try {
+        tracked = tracker_.edit(round);
+        break;
+      } catch (const PromptError& error) {
+        log_warning("frame " + std::to_string(tracked.frame.index) + ": " + error.what() +
+                    "; this prompt is left out");
+        round.erase(round.begin() + static_cast<std::ptrdiff_t>(error.edit()));
+      }
     }
   }
   return tracked;

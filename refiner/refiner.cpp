@@ -4,6 +4,8 @@
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "refiner/object_prompts.h"
@@ -21,6 +23,25 @@ Prompts on(at::Device device, Prompts prompts) {
     if (tensor->defined()) *tensor = tensor->to(device);
   }
   return prompts;
+}
+
+constexpr float kBackground = -100.0f;  // logit where nothing was looked at
+
+/// Background from a quarter of the box's size beyond it on. logits: [H, W].
+void end_near(const PromptBox& box, at::Tensor& logits) {
+  const double margin_x = 0.25 * (box.x1 - box.x0), margin_y = 0.25 * (box.y1 - box.y0);
+  const auto cell = [](double edge, int64_t size) {
+    return static_cast<int64_t>(std::clamp(edge, 0.0, static_cast<double>(size)));
+  };
+  const int64_t height = logits.size(0), width = logits.size(1);
+  const int64_t left = cell(std::floor(box.x0 - margin_x), width),
+                right = cell(std::ceil(box.x1 + margin_x), width);
+  const int64_t top = cell(std::floor(box.y0 - margin_y), height),
+                bottom = cell(std::ceil(box.y1 + margin_y), height);
+  logits.slice(0, 0, top).fill_(kBackground);
+  logits.slice(0, bottom).fill_(kBackground);
+  logits.slice(1, 0, left).fill_(kBackground);
+  logits.slice(1, right).fill_(kBackground);
 }
 
 }  // namespace
@@ -91,7 +112,6 @@ std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const B
 }
 
 MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt) {
-  constexpr float kBackground = -100.0f;  // logit beyond the crop
   const auto [x0, y0, x1, y1] = *outer_box(prompt);
   const Box crop = crop_around({x0, y0, x1 - 1, y1 - 1}, {image.size(0), image.size(1)}, config_);
   if (!prompt.box) prompt.box = {x0, y0, x1, y1};
@@ -130,6 +150,14 @@ std::vector<MaskProposal> Refiner::segment(const at::Tensor& image, std::span<co
   for (ObjectPrompt& prompt : prompts) {
     if (prompt.box) prompt.box = clipped(*prompt.box, {image.size(0), image.size(1)});
   }
+  std::vector<MaskProposal> proposals = masks_of(image, prompts);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    if (prompts[i].box) end_near(*outer_box(prompts[i]), proposals[i].logits);
+  }
+  return proposals;
+}
+
+std::vector<MaskProposal> Refiner::masks_of(const at::Tensor& image, std::vector<ObjectPrompt> prompts) {
   if (config_.mode == "frame") return look_at_whole(image, prompts);
   std::vector<ObjectPrompt> without_mask;
   for (const ObjectPrompt& prompt : prompts) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "cli/track_arguments.h"
 #include "core/error.h"
 #include "tests/cli/program.h"
@@ -197,7 +199,17 @@ TEST(TrackArguments, OutputsMayNotBeInputs) {
             "--output: " + at("in.mp4") + " is the input");
   EXPECT_NE(check({at("in.mp4"), "--mask", at("m.png"), "-o", at("frames/../in.mp4")}), "no error");
   EXPECT_NE(check({at("frames"), "--mask", at("m.png"), "--masks", at("link/"), "--overwrite"}), "no error");
-  EXPECT_NE(check({at("frames/%05d.jpg"), "--mask", at("m.png"), "--masks", at("frames")}), "no error");
+  for (const char* picture : {"frames/00000.jpg", "frames/00001.jpg"})
+    std::ofstream(at(picture)) << "a picture";
+  for (const char* input :
+       {"frames", "frames/%05d.jpg", "frames/*.jpg", "frames/0000[01].jpg", "frames/00001.jpg"}) {
+    EXPECT_NE(check({at(input), "--mask", at("m.png"), "--masks", at("frames"), "--overwrite"}), "no error")
+        << input;
+    EXPECT_NE(check({at(input), "--mask", at("m.png"), "--events", at("frames/00001.jpg"), "--overwrite"}),
+              "no error")
+        << input;
+  }
+  EXPECT_THROW(check({at("in.mp4"), "--mask", at("m.png"), "-o", at("x.txt")}), OutputError);
   EXPECT_NE(check({at("in.mp4"), "--mask", at("frames/00000.png"), "--masks", at("frames")}), "no error");
   EXPECT_NE(check({at("in.mp4"), "--mask", at("m.png"), "-o", at("x.mp4"), "--events", at("./x.mp4")}),
             "no error");

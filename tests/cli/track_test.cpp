@@ -89,7 +89,7 @@ TEST_F(TrackProgram, WritesAllOutputsOfEveryFrame) {
   for (size_t i = 0; i < events.size(); ++i) {
     EXPECT_EQ(events[i]["index"], i);
     EXPECT_NEAR(events[i]["pts"].get<double>(), 0.04 * static_cast<double>(i), 1e-6);
-    char name[16];
+    char name[32];
     std::snprintf(name, sizeof name, "%05zu.png", i);
     const auto regions = label_regions(read_label_mask(folder_.path() / "masks" / name));
     for (const Json& object : events[i]["objects"]) {
@@ -248,7 +248,7 @@ TEST_F(TrackProgram, ReplacesOutputsOnlyWhenToldTo) {
 
   fs::create_directory(at("masks"));
   std::ofstream(at("masks/00001.png")) << "precious";
-  std::ofstream(at("masks/00400.png")) << "of a longer video";
+  write_label_mask(at("masks/00400.png"), square_.mask(0, 7));  // of a longer video
   std::ofstream(at("masks/notes.txt")) << "not ours";
   Texts to_masks = track("in.mp4", {"--mask", at("mask.png"), "--masks", at("masks")});
   EXPECT_EQ(run_program(to_masks).exit_code, code(ExitCode::kOutput));

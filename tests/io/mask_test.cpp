@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "core/error.h"
 #include "io/davis_palette.h"
@@ -171,6 +172,24 @@ TEST_F(MaskTest, UnwritableFoldersAreNamed) {
   std::ofstream(file("plain")) << "a file";
   EXPECT_THROW(write_label_mask(file("plain") / "m.png", at::zeros({4, 4}, at::kByte)), OutputError);
   EXPECT_THROW(open_mask_sink(file("plain") / "masks"), OutputError);
+}
+
+TEST_F(MaskTest, TheSinkRemovesOldMasksAndNothingElse) {
+  const fs::path folder = file("old");
+  fs::create_directory(folder);
+  write_label_mask(folder / "00007.png", at::zeros({4, 6}, at::kByte));
+  write_label_mask(folder / "mine.png", at::zeros({4, 6}, at::kByte));
+  write_image(folder / "00008.png", at::zeros({4, 6, 3}, at::kByte));  // a picture, no mask
+  std::ofstream(folder / "00009.png") << "short";
+  const auto sink = open_mask_sink(folder);
+  EXPECT_TRUE(fs::exists(folder / "00007.png")) << "before there is anything new";
+  TrackedFrame tracked;
+  tracked.label_mask = at::zeros({4, 6}, at::kByte);
+  sink->write(tracked);
+  sink->finish();
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(folder)) left.insert(entry.path().filename().string());
+  EXPECT_EQ(left, (std::set<std::string>{"00000.png", "00008.png", "00009.png", "mine.png"}));
 }
 
 TEST_F(MaskTest, TheSinkNumbersItsFiles) {

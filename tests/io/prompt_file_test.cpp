@@ -80,7 +80,7 @@ TEST_F(PromptFile, NamesLineAndKeyOfWhatDoesNotFit) {
   EXPECT_EQ(error("{\"prompts\": [{\"name\": 3, \"box\": [1, 2, 3, 4]}]}"),
             ":1: prompts[0].name: expected a text in quotes, found '3'");
   EXPECT_EQ(error("{\"prompts\": [{\"frame\": 1, \"time\": 1, \"box\": [1, 2, 3, 4]}]}"),
-            ":1: prompts[0]: expected frame or time, found an object");
+            ":1: prompts[0]: expected frame or time, found both");
   EXPECT_EQ(error("{\"prompts\": [{\"action\": \"move\", \"id\": 1}]}"),
             ":1: prompts[0].action: expected add, correct or remove, found 'move'");
   EXPECT_EQ(error("{\"prompts\": [{\"action\": \"remove\"}]}"),
@@ -91,6 +91,25 @@ TEST_F(PromptFile, NamesLineAndKeyOfWhatDoesNotFit) {
             ":1: prompts[0]: expected a box, points or a mask, found none");
   EXPECT_EQ(error("{\"prompts\": [{\"id\": 1, \"id\": 2, \"box\": [1, 2, 3, 4]}]}"),
             ":1: prompts[0].id: expected once, found twice");
+}
+
+// Right in JSON, but not in YAML, whose reader is used.
+TEST_F(PromptFile, ReadsJsonHoweverItIsLaidOut) {
+  for (const char* text : {"{\"prompts\"\n : \t[{\"name\"\r\n:\"a\", \"box\" :[1, 2, 3, 4]}]}",
+                           "{\r\"prompts\":\r[{\"name\":\r\"a\",\"box\":[1,2,3,4]\r}]}"}) {
+    std::ofstream(file(), std::ios::binary) << text;
+    const std::vector<PromptEntry> entries = read_prompt_file(file());
+    ASSERT_EQ(entries.size(), 1U) << text;
+    EXPECT_EQ(entries[0].name, "a");
+  }
+  std::ofstream(file()) << R"({"prompts": [{"name": "a \" : \\", "box": [1, 2, 3, 4]}]})";
+  EXPECT_EQ(read_prompt_file(file())[0].name, "a \" : \\");
+  EXPECT_EQ(error("{\"prompts\"\n\n: [{\"box\":\n [1, 2, 3]}]}"),
+            ":4: prompts[0].box: expected [x0, y0, x1, y1], found a list of 3");
+  EXPECT_EQ(error("{\"$schema\": 3, \"prompts\": [{\"box\": [1, 2, 3, 4]}]}"),
+            ":1: $schema: expected a text in quotes, found '3'");
+  EXPECT_EQ(error("{\"prompts\": [{\"box\": [1, 2,\n1e999, 4]}]}"),
+            ":2: expected JSON, found a number that is too large");
 }
 
 TEST_F(PromptFile, RefusesWhatIsNoJson) {

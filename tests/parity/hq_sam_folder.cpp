@@ -51,10 +51,11 @@ void check_figures(Report& report, const std::string& file, const at::Tensor& ac
 }  // namespace
 
 HqSamFolder::HqSamFolder(const fs::path& root) : root_(root) {
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+  for (const auto& entry :
+       fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {
     if (entry.path().filename() != "manifest.json") continue;
     std::ifstream file(entry.path());
-    const std::string folder = fs::relative(entry.path().parent_path(), root).generic_string() + "/";
+    const std::string folder = entry.path().parent_path().lexically_relative(root).generic_string() + "/";
     manifests_.push_back({folder, json::parse(file)});
     for (const json& item : manifests_.back().json.value("items", json::array())) {
       items_[item.at("file")] = item;
@@ -137,8 +138,9 @@ void HqSamFolder::check_all_used(Report& report) const {
   for (const auto& [file, item] : items_) {
     if (!used_.contains(file)) report.check(false, file, "compared with nothing");
   }
-  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
-    const std::string file = fs::relative(entry.path(), root_).generic_string();
+  for (const auto& entry :
+       fs::recursive_directory_iterator(root_, fs::directory_options::follow_directory_symlink)) {
+    const std::string file = entry.path().lexically_relative(root_).generic_string();
     if (entry.path().extension() == ".npy" && !has(file)) report.check(false, file, "no manifest has it");
   }
 }

@@ -445,6 +445,28 @@ TEST_F(HqTrackTest, StageFollowsPromptsAtTheirMoments) {
   EXPECT_EQ(stage.pending()[0].at.frame_index, 50);
 }
 
+// The moments 130 and 150 ms are both seen first in the frame at 160 ms.
+TEST_F(HqTrackTest, StageFollowsAllMomentsOfAFrameInOrder) {
+  using enum PromptEdit::Action;
+  const ObjectPrompt nine = mask_prompts(one_object(9))[0];
+  for (const int64_t first_ms : {0, 130}) {
+    HqTrack hqtrack(config(), "cpu");
+    std::vector<TimedPrompt> prompts;
+    if (first_ms == 0) prompts = at_frame(0, kAdd, two_objects());
+    prompts.push_back({{.time_us = 130'000}, {kAdd, nine}});
+    prompts.push_back({{.time_us = 140'000}, {kRemove, nine}});
+    prompts.push_back({{.time_us = 150'000}, {kAdd, nine}});
+    prompts.push_back(
+        {{.time_us = 155'000}, {kCorrect, mask_prompts(two_objects().eq(3).mul(9).to(at::kByte))[0]}});
+    TrackStage stage(hqtrack, prompts);
+    TrackedFrame tracked;
+    for (int64_t i = 0; i < 5; ++i) tracked = stage(make_test_frame(i));
+    EXPECT_EQ(tracked.objects.size(), first_ms == 0 ? 3U : 1U);
+    EXPECT_TRUE(tracked.label_mask.eq(9).equal(two_objects().eq(3)));
+    expect_objects_match_mask(tracked);
+  }
+}
+
 TEST_F(HqTrackTest, StageRefusesWrongFirstPrompts) {
   HqTrack hqtrack(config(), "cpu");
   TrackStage stage(hqtrack, at_frame(0, PromptEdit::Action::kCorrect, two_objects()));

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "refiner/box_prompts.h"
 #include "refiner/preprocess.h"
 #include "tests/refiner/tiny_model.h"
@@ -85,6 +87,31 @@ TEST_F(RefinerTest, RefinesEachObjectByItsBox) {
     EXPECT_EQ(proposals[i].id, expected[i].first);
     EXPECT_TENSORS_CLOSE(proposals[i].logits, alone.logits[0], 1e-4, 1e-5);
     EXPECT_NEAR(proposals[i].score, alone.scores[0].item<double>(), 1e-5);
+  }
+}
+
+// Whatever the network thinks of the rest of the picture.
+TEST_F(RefinerTest, AMaskOfABoxEndsAQuarterOfItBeyond) {
+  ObjectPrompt prompt;
+  prompt.id = 1;
+  prompt.box = {20, 10, 40, 30};
+  ObjectPrompt with_point = prompt;
+  with_point.points = {{.x = 60, .y = 12}, {.x = 0, .y = 50, .is_object = false}};
+  for (const char* mode : {"frame", "crop"}) {
+    config_.mode = mode;
+    Refiner refiner(tiny_network(config_), config_);
+    const auto reach = [&](const ObjectPrompt& asked) {
+      const at::Tensor logits = refiner.segment(picture_, {&asked, 1})[0].logits;
+      const at::Tensor seen = (logits > -99).nonzero();
+      return std::array{std::get<0>(seen.min(0)), std::get<0>(seen.max(0))};
+    };
+    const auto [first, last] = reach(prompt);
+    EXPECT_TRUE(first.equal(at::tensor({5, 15}, at::kLong))) << mode << first;
+    EXPECT_TRUE(last.equal(at::tensor({34, 44}, at::kLong))) << mode << last;
+    const auto [first_with, last_with] = reach(with_point);  // of box and point: 20 to 61
+    EXPECT_LE(first_with[1].item<int64_t>(), 15) << mode;
+    EXPECT_GE(last_with[1].item<int64_t>(), 60) << mode;
+    EXPECT_LE(last_with[1].item<int64_t>(), 71) << mode;
   }
 }
 
