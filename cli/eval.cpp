@@ -1,5 +1,6 @@
 #include "cli/eval.h"
 
+#include <array>
 #include <boost/program_options/value_semantic.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +12,8 @@
 #include "cli/network_arguments.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/label_mask.h"
+#include "core/log.h"
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
 #include "eval/davis_report.h"
@@ -23,14 +26,14 @@ namespace po = boost::program_options;
 namespace {
 
 constexpr const char* kHelp = R"(Usage: hqtrack eval davis --root DIR [--list FILE] [options]
-Follows the objects of the first frame's mask through each sequence and prints
-J (overlap), F (contour) and J&F as DAVIS defines them, and the tracker's
-frames/s. The first and the last frame are not scored. For example:
+Follows the objects of the first mask through each sequence; prints J (overlap),
+F (contour) and J&F of all frames but the first and last, and frames/s. Example:
   hqtrack eval davis --root DAVIS --list val.txt --json scores.json
 
   --root DIR           JPEGImages/480p/SEQUENCE/00000.jpg ... and
                        Annotations/480p/SEQUENCE/00000.png ... lie there
                        (480p may be 1080p, Full-Resolution or left out)
+  --from-boxes         tell the tracker only the boxes around the first mask
   --list FILE          names of sequences, one a line (default: all)
   --json FILE          all scores, by sequence and object
   --by-kind            also one line for sequences NAME-1, NAME-2 ... together,
@@ -49,7 +52,7 @@ struct EvalArguments {
   fs::path root, list_file;
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
-  bool by_kind = false;
+  bool by_kind = false, from_boxes = false;
   NetworkArguments network;  // the weights are the tracker's
 };
 
@@ -58,7 +61,7 @@ po::options_description eval_options() {
   po::options_description options;
   add_network_options(options);
   options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
-      "weights", text())("by-kind", po::bool_switch());
+      "weights", text())("by-kind", po::bool_switch())("from-boxes", po::bool_switch());
   return options;
 }
 
@@ -74,12 +77,15 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
       if (line->has(option)) throw UsageError("--" + std::string(option) + ": has no meaning with --results");
     }
   }
+  const bool from_boxes = line->options["from-boxes"].as<bool>();
+  if (from_boxes && line->has("results")) throw UsageError("--from-boxes: has no meaning with --results");
   return EvalArguments{.root = line->text("root"),
                        .list_file = line->text("list"),
                        .json_output = line->text("json"),
                        .mask_output = line->text("masks"),
                        .results = line->text("results"),
                        .by_kind = line->options["by-kind"].as<bool>(),
+                       .from_boxes = from_boxes,
                        .network = parse_network(*line)};
 }
 
@@ -106,17 +112,42 @@ void check_outputs(const EvalArguments& arguments, const std::vector<DavisSequen
 
 class HqTrackSequenceTracker : public SequenceTracker {
  public:
-  HqTrackSequenceTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
+  HqTrackSequenceTracker(const Config& config, const std::string& device, bool from_boxes)
+      : hqtrack_(config, device), from_boxes_(from_boxes) {}
 
   void start(Frame frame, const at::Tensor& label_mask) override {
-    hqtrack_.initialize(std::move(frame), mask_prompts(label_mask));
+    std::vector<ObjectPrompt> prompts = from_boxes_ ? box_prompts(label_mask) : mask_prompts(label_mask);
+    while (true) {
+      try {
+        hqtrack_.initialize(frame, prompts);
+        return;
+      } catch (const PromptError& error) {
+        if (!from_boxes_) throw;
+        log_warning("box of " + std::string(error.what()) + "; scored as never found");
+        prompts.erase(prompts.begin() + static_cast<std::ptrdiff_t>(error.edit()));
+      }
+    }
   }
   at::Tensor track(Frame frame) override {
     return hqtrack_.refine(hqtrack_.track(std::move(frame))).label_mask;
   }
 
  private:
+  static std::vector<ObjectPrompt> box_prompts(const at::Tensor& label_mask) {
+    const std::array<Region, 256> regions = label_regions(label_mask);
+    std::vector<ObjectPrompt> prompts;
+    for (const int64_t id : label_ids(label_mask)) {
+      const Box& box = regions[id].box;
+      ObjectPrompt& prompt = prompts.emplace_back();
+      prompt.id = id;
+      prompt.box = {static_cast<double>(box.x0), static_cast<double>(box.y0), static_cast<double>(box.x1),
+                    static_cast<double>(box.y1)};
+    }
+    return prompts;
+  }
+
   HqTrack hqtrack_;
+  bool from_boxes_;
 };
 
 void print(const std::string& lines) {
@@ -132,7 +163,7 @@ DavisScores score_tracker(const EvalArguments& arguments, const std::vector<Davi
   run.config = config.file.stem().string();
   run.weights = config.tracker.weights;
   run.device = resolve_device(arguments.network.device).str();
-  HqTrackSequenceTracker tracker(config, arguments.network.device);
+  HqTrackSequenceTracker tracker(config, arguments.network.device, arguments.from_boxes);
   return evaluate_tracker(sequences, tracker, arguments.mask_output, on_sequence);
 }
 
