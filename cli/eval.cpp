@@ -27,7 +27,7 @@ namespace {
 
 constexpr const char* kHelp = R"(Usage: hqtrack eval davis --root DIR [--list FILE] [options]
 Follows the objects of the first mask through each sequence; prints J (overlap),
-F (contour) and J&F of all frames but the first and last, and frames/s. Example:
+F (contour), J&F of all frames but the first and last, and frames/s. Example:
   hqtrack eval davis --root DAVIS --list val.txt --json scores.json
 
   --root DIR           JPEGImages/480p/SEQUENCE/00000.jpg ... and

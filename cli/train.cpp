@@ -97,7 +97,7 @@ void validate_on_sequences(const TrainArguments& arguments, const Config& config
   if (arguments.validation_root.empty()) return;
   run.score_names = {"j_mean", "f_mean", "j_and_f"};
   run.validate = [sequences = read_davis_dataset(arguments.validation_root, arguments.validation_list),
-                  config, device = arguments.network_arguments.device](const fs::path& weights) {
+                  config, device = run.devices.front().str()](const fs::path& weights) {
     Config with_weights = config;
     with_weights.tracker.weights = fs::absolute(weights);
     TrainedTracker tracker(with_weights, device);
@@ -165,7 +165,7 @@ StillSources make_stills(const TrainArguments& arguments, const Config& config, 
 void validate_on_stills(const StillSources& sources, const Config& config, TrainingRun& run) {
   const int64_t most = config.train.refiner.validation_pictures;
   if (most == 0) return;
-  auto validation = std::make_shared<RefinerValidation>(config, run.device);
+  auto validation = std::make_shared<RefinerValidation>(config, run.devices.front());
   if (sources.synthetic_validation) validation->add("stills", *sources.synthetic_validation, most);
   if (sources.pair_validation) {
     validation->add("pairs", *sources.pair_validation, std::min(most, sources.num_validation_pairs));
@@ -193,6 +193,17 @@ void report(const std::vector<std::string>& score_names, const TrainingRecord& r
                  format_duration(60 * minutes_left).c_str());
     std::fflush(stderr);
   }
+}
+
+/// "cuda:0,cuda:1": those that train together.
+std::vector<c10::Device> resolve_devices(const std::string& names) {
+  std::vector<c10::Device> devices;
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find(',', begin), names.size());
+    devices.push_back(resolve_device(names.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return devices;
 }
 
 using Training = std::function<bool(const TrainingRun&, std::stop_token)>;
@@ -231,7 +242,7 @@ int train_the_tracker(const TrainArguments& arguments, const Config& config, Tra
 }
 
 int train_the_refiner(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
-  const StillSources sources = make_stills(arguments, config, run.device);
+  const StillSources sources = make_stills(arguments, config, run.devices.front());
   if (!arguments.preview.empty()) {
     write_image(arguments.preview, preview_sheet(*sources.training, config.train, kPreviewRows));
     return static_cast<int>(ExitCode::kSuccess);
@@ -252,7 +263,7 @@ int run_train(std::span<const std::string> args) {
   TrainingRun run{.folder = arguments->out,
                   .initial_weights = arguments->initial_weights,
                   .resume = arguments->resume,
-                  .device = resolve_device(arguments->network_arguments.device),
+                  .devices = resolve_devices(arguments->network_arguments.device),
                   .num_loader_threads = config.train.loader_threads,
                   .score_names = {},
                   .validate = {},

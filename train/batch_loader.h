@@ -21,11 +21,12 @@ class BatchLoader {
   /// Gives the example of a number; called by several threads at once.
   using Make = std::function<Example(int64_t number)>;
 
-  /// Batches are handed out from number `first_batch` on.
-  BatchLoader(Make make, int64_t batch_size, int64_t first_batch, int64_t num_threads)
+  /// Batches are handed out from number `first_batch` on, every one or every `stride`-th.
+  BatchLoader(Make make, int64_t batch_size, int64_t first_batch, int64_t num_threads, int64_t stride = 1)
       : make_(std::move(make)),
         batch_size_(batch_size),
-        most_ahead_(num_threads + 2),
+        stride_(stride),
+        most_ahead_((num_threads + 2) * stride),
         next_to_make_(first_batch),
         next_to_hand_out_(first_batch) {
     cv::setNumThreads(1);  // the threads are our own
@@ -40,7 +41,7 @@ class BatchLoader {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return failure_ || ready_.contains(next_to_hand_out_); });
     if (failure_) std::rethrow_exception(failure_);
-    auto batch = ready_.extract(next_to_hand_out_++);
+    auto batch = ready_.extract(std::exchange(next_to_hand_out_, next_to_hand_out_ + stride_));
     changed_.notify_all();
     return std::move(batch.mapped());
   }
@@ -53,7 +54,7 @@ class BatchLoader {
         std::unique_lock lock(mutex_);
         if (!changed_.wait(lock, stop, [&] { return next_to_make_ < next_to_hand_out_ + most_ahead_; }))
           return;
-        number = next_to_make_++;
+        number = std::exchange(next_to_make_, next_to_make_ + stride_);
       }
       std::vector<Example> batch;
       try {
@@ -73,7 +74,7 @@ class BatchLoader {
   }
 
   const Make make_;
-  const int64_t batch_size_, most_ahead_;
+  const int64_t batch_size_, stride_, most_ahead_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   int64_t next_to_make_, next_to_hand_out_;

@@ -1,5 +1,6 @@
 #include "train/refiner_trainer.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,12 +52,13 @@ at::Tensor on(at::Device device, const at::Tensor& tensor) {
 
 class RefinerTask : public TrainingTask {
  public:
-  RefinerTask(const Config& config, const StillSource& stills, const TrainingRun& run)
-      : config_(config), stills_(stills), num_loader_threads_(run.num_loader_threads), device_(run.device) {
+  RefinerTask(const Config& config, const StillSource& stills, const TrainingRun& run, c10::Device device,
+              bool is_first)
+      : config_(config), stills_(stills), num_loader_threads_(run.num_loader_threads), device_(device) {
     torch::manual_seed(static_cast<uint64_t>(config.train.seed));
     network_ = HqSam(config.refiner);
-    if (!run.initial_weights.empty()) load_initial_weights(network_, run.initial_weights);
-    network_->to(run.device);
+    if (is_first && !run.initial_weights.empty()) load_initial_weights(network_, run.initial_weights);
+    network_->to(device);
     network_->train();
     if (is_head_only()) weights_ = {.sum = 0, .hq = 1, .single = 0, .best = 0, .mean = 0, .predicted_iou = 0};
   }
@@ -68,9 +70,9 @@ class RefinerTask : public TrainingTask {
     return is_trunk_weight(parameter) ? ParameterRole::kBackbone : ParameterRole::kTrained;
   }
 
-  void start(int64_t first_batch) override {
+  void start(int64_t first_batch, int64_t stride) override {
     loader_.emplace([this](int64_t number) { return lesson(number); }, config_.train.batch_size, first_batch,
-                    num_loader_threads_);
+                    num_loader_threads_, stride);
   }
 
   StepLoss next_loss(int64_t /*batch_number*/, int64_t /*step*/, double /*progress*/) override {
@@ -128,8 +130,10 @@ bool train_refiner(const Config& config, const StillSource& stills, const Traini
   if (config.train.refiner.trained == "hq_head" && !config.refiner.decoder.hq_branch) {
     throw ConfigError("train.refiner.trained: expected all without refiner.decoder.hq_branch, found hq_head");
   }
-  RefinerTask task(config, stills, run);
-  return run_training(config.train, task, run, stop);
+  const MakeTask make_task = [&](c10::Device device, bool is_first) {
+    return std::make_unique<RefinerTask>(config, stills, run, device, is_first);
+  };
+  return run_training(config.train, make_task, run, stop);
 }
 
 }  // namespace hqtrack

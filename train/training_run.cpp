@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/weights/weights.h"
 #include "train/plot.h"
+#include "train/replicas.h"
 
 namespace hqtrack {
 namespace {
@@ -59,20 +60,28 @@ class Means {
 
 fs::path checkpoint_file(const TrainingRun& run) { return run.folder / "checkpoint.safetensors"; }
 
+std::vector<std::unique_ptr<TrainingTask>> make_tasks(const MakeTask& make_task,
+                                                      const std::vector<c10::Device>& devices) {
+  std::vector<std::unique_ptr<TrainingTask>> tasks;
+  for (const c10::Device& device : devices) tasks.push_back(make_task(device, tasks.empty()));
+  return tasks;
+}
+
 class Loop {
  public:
-  Loop(const TrainConfig& config, TrainingTask& task, const TrainingRun& run)
+  Loop(const TrainConfig& config, const MakeTask& make_task, const TrainingRun& run)
       : config_(config),
-        task_(task),
         run_(run),
-        state_(task.network(), config, [&](const std::string& name) { return task.role_of(name); }) {
+        replicas_(make_tasks(make_task, run.devices)),
+        state_(replicas_.first().network(), config,
+               [&](const std::string& name) { return replicas_.first().role_of(name); }) {
     std::error_code error;
     fs::create_directories(run.folder, error);
     if (error) throw OutputError(run.folder.string() + ": cannot make the folder: " + error.message());
     check_start(run);
     if (run.resume) state_.load(checkpoint_file(run));
     log_.emplace(run.folder / "log.csv", state_.step, run.score_names);
-    task.start(batch_number());
+    replicas_.start(batch_number());
     last_checkpoint_minutes_ = state_.minutes;
   }
 
@@ -103,9 +112,10 @@ class Loop {
     const auto start = std::chrono::steady_clock::now();
     const double progress_now = progress();
     learning_rate_ = learning_rate_at(config_, state_.step, progress_now);
-    const StepLoss loss = task_.next_loss(batch_number(), state_.step, progress_now);
-    const double norm = state_.update(loss.total, learning_rate_);
-    state_.examples += config_.batch_size;
+    StepLoss loss;
+    const double norm = state_.update(
+        [&] { loss = replicas_.backward(batch_number(), state_.step, progress_now); }, learning_rate_);
+    state_.examples += config_.batch_size * replicas_.size();
     if (std::isfinite(norm)) {
       means_.add(loss, norm);
       failures_ = 0;
@@ -146,8 +156,8 @@ class Loop {
   }
 
   const TrainConfig& config_;
-  TrainingTask& task_;
   const TrainingRun& run_;
+  Replicas replicas_;
   TrainingState state_;
   std::optional<TrainingLog> log_;
   Means means_;
@@ -168,9 +178,9 @@ void check_start(const TrainingRun& run) {
   if (!run.initial_weights.empty()) read_weights(run.initial_weights);
 }
 
-bool run_training(const TrainConfig& config, TrainingTask& task, const TrainingRun& run,
+bool run_training(const TrainConfig& config, const MakeTask& make_task, const TrainingRun& run,
                   const std::stop_token& stop) {
-  return Loop(config, task, run).train(stop);
+  return Loop(config, make_task, run).train(stop);
 }
 
 }  // namespace hqtrack

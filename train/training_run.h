@@ -1,8 +1,6 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
-#include <torch/nn/module.h>
 
 #include <filesystem>
 #include <functional>
@@ -13,7 +11,7 @@
 
 #include "core/config.h"
 #include "train/training_log.h"
-#include "train/training_state.h"
+#include "train/training_task.h"
 
 namespace hqtrack {
 
@@ -23,7 +21,8 @@ struct TrainingRun {
   std::filesystem::path folder;
   std::filesystem::path initial_weights;  // empty: random weights
   bool resume = false;                    // continue from the folder's checkpoint
-  c10::Device device = c10::kCPU;
+  /// One, or several that train together: each takes `batch_size` examples a step.
+  std::vector<c10::Device> devices = {c10::kCPU};
   int64_t num_loader_threads = 1;
 
   std::vector<std::string> score_names;  // of what `validate` measures, in its order
@@ -34,31 +33,13 @@ struct TrainingRun {
   std::function<void(const TrainingRecord& record, double progress)> report;
 };
 
-/// What one batch says about the network.
-struct StepLoss {
-  at::Tensor total;      // to be minimised
-  double loss = 0;       // its main part, for the log
-  double auxiliary = 0;  // its other part, before its weight
-  double iou = -1;       // mean over the objects of the batch; -1 when there is none
-};
-
-/// A network and the batches it learns from.
-class TrainingTask {
- public:
-  virtual ~TrainingTask() = default;
-  /// In training mode, on its device, with its initial weights.
-  virtual std::shared_ptr<torch::nn::Module> network() = 0;
-  virtual ParameterRole role_of(const std::string& parameter) const = 0;
-  /// Called once, before the first step of a run: batches are asked for from this number on, in order.
-  virtual void start(int64_t first_batch) = 0;
-  /// Loss of the next batch. progress: 0 at the first step, 1 at the last.
-  virtual StepLoss next_loss(int64_t batch_number, int64_t step, double progress) = 0;
-};
-
 /// Looks at the files a run starts from, before there is a network or a picture. Throws WeightsError when the
 /// checkpoint to resume from is missing or the initial weights cannot be read, and UsageError when the folder
 /// holds a run and `resume` is not set.
 void check_start(const TrainingRun& run);
+
+/// Called once for each device; the network of the first one has the initial weights, the others get them.
+using MakeTask = std::function<std::unique_ptr<TrainingTask>(c10::Device device, bool is_first)>;
 
 /// Trains until the configured steps are made, or until `max_minutes` of training have passed when that is
 /// set; then the schedule runs against the clock. Every `checkpoint_minutes` and at the end it writes, each
@@ -66,7 +47,7 @@ void check_start(const TrainingRun& run);
 /// request it does the same, without a validation, and returns early. Returns whether training came to its
 /// end. Throws WeightsError (checkpoint), OutputError and, when the folder holds a run and `resume` is not
 /// set, UsageError.
-bool run_training(const TrainConfig& config, TrainingTask& task, const TrainingRun& run,
+bool run_training(const TrainConfig& config, const MakeTask& make_task, const TrainingRun& run,
                   const std::stop_token& stop);
 
 }  // namespace hqtrack

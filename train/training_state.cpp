@@ -85,14 +85,14 @@ torch::optim::AdamWParamState& TrainingState::moments(const at::Tensor& paramete
   return static_cast<torch::optim::AdamWParamState&>(*slot);
 }
 
-double TrainingState::update(const at::Tensor& loss, double learning_rate) {
+double TrainingState::update(const std::function<void()>& backward, double learning_rate) {
   auto& groups = optimizer_->param_groups();
   for (size_t i = 0; i < groups.size(); ++i) {
     const double ratio = i == kBackbone ? config_.encoder_learning_rate_ratio : 1.0;
     static_cast<AdamWOptions&>(groups[i].options()).lr(learning_rate * ratio);
   }
   optimizer_->zero_grad();
-  loss.backward();
+  backward();
   std::vector<at::Tensor> with_gradients;
   for (const Parameter& parameter : parameters_) {
     if (parameter.value.grad().defined()) with_gradients.push_back(parameter.value);

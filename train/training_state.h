@@ -26,9 +26,10 @@ class TrainingState {
   TrainingState(std::shared_ptr<torch::nn::Module> network, const TrainConfig& config,
                 const std::function<ParameterRole(const std::string& name)>& role_of);
 
-  /// One AdamW update from the gradients of `loss`, clipped to the configured norm, then one of the average.
-  /// Returns the norm before clipping; when it is not finite nothing is changed.
-  double update(const at::Tensor& loss, double learning_rate);
+  /// One AdamW update from the gradients that `backward` leaves in the network, clipped to the configured
+  /// norm, then one of the average. Returns the norm before clipping; when it is not finite nothing is
+  /// changed.
+  double update(const std::function<void()>& backward, double learning_rate);
 
   /// Atomic: `file` is the old checkpoint or the complete new one. Throws OutputError.
   void save(const std::filesystem::path& file) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,12 +29,13 @@ bool is_encoder_weight(const NamedTensor& entry) { return entry.name.starts_with
 
 class VmosTask : public TrainingTask {
  public:
-  VmosTask(const Config& config, const ClipSource& clips, const TrainingRun& run)
+  VmosTask(const Config& config, const ClipSource& clips, const TrainingRun& run, c10::Device device,
+           bool is_first)
       : config_(config), clips_(clips), num_loader_threads_(run.num_loader_threads) {
     torch::manual_seed(static_cast<uint64_t>(config.train.seed));
     network_ = Vmos(config.tracker);
-    if (!run.resume) start_network(run.initial_weights);
-    network_->to(run.device);
+    if (is_first && !run.resume) start_network(run.initial_weights);
+    network_->to(device);
     network_->train();
   }
 
@@ -43,9 +45,9 @@ class VmosTask : public TrainingTask {
     return parameter.starts_with(kEncoder) ? ParameterRole::kBackbone : ParameterRole::kTrained;
   }
 
-  void start(int64_t first_batch) override {
+  void start(int64_t first_batch, int64_t stride) override {
     loader_.emplace([this](int64_t number) { return clips_.example(number); }, config_.train.batch_size,
-                    first_batch, num_loader_threads_);
+                    first_batch, num_loader_threads_, stride);
   }
 
   StepLoss next_loss(int64_t batch_number, int64_t step, double progress) override {
@@ -97,8 +99,10 @@ bool train_vmos(const Config& config, const ClipSource& clips, const TrainingRun
                       std::to_string(config.tracker.objects_per_engine) + ", found " +
                       std::to_string(config.train.max_objects));
   }
-  VmosTask task(config, clips, run);
-  return run_training(config.train, task, run, stop);
+  const MakeTask make_task = [&](c10::Device device, bool is_first) {
+    return std::make_unique<VmosTask>(config, clips, run, device, is_first);
+  };
+  return run_training(config.train, make_task, run, stop);
 }
 
 }  // namespace hqtrack

@@ -37,8 +37,12 @@ at::Tensor sum_of_squares(torch::nn::Module& network) {
   return sum;
 }
 
+double update(TrainingState& state, const at::Tensor& loss, double learning_rate) {
+  return state.update([&] { loss.backward(); }, learning_rate);
+}
+
 void take_steps(TrainingState& state, int steps) {
-  for (int i = 0; i < steps; ++i) state.update(sum_of_squares(state.network()), 1e-2);
+  for (int i = 0; i < steps; ++i) update(state, sum_of_squares(state.network()), 1e-2);
 }
 
 std::string load_error(TrainingState& state, const fs::path& file) {
@@ -84,7 +88,7 @@ TEST(TrainingState, DecaysMatricesOnlyAndLeavesAFrozenBackbone) {
     if (parameter.requires_grad())
       nothing = nothing.defined() ? nothing + 0 * parameter.sum() : 0 * parameter.sum();
   }
-  state.update(nothing, 0.1);
+  update(state, nothing, 0.1);
   for (const auto& item : state.network().named_parameters()) {
     const at::Tensor& old = before[item.key()];
     const bool is_decayed = old.dim() > 1 && !item.key().starts_with("encoder.");
@@ -117,7 +121,7 @@ TEST(TrainingState, ChangesNothingWhenGradientsAreNotFinite) {
   TrainingState state = tiny_state(testing::tiny_config().train);
   const at::Tensor before = state.network().named_parameters()["conv_output2.weight"].detach().clone();
   const double norm =
-      state.update(sum_of_squares(state.network()) * std::numeric_limits<double>::quiet_NaN(), 0.1);
+      update(state, sum_of_squares(state.network()) * std::numeric_limits<double>::quiet_NaN(), 0.1);
   EXPECT_FALSE(std::isfinite(norm));
   EXPECT_EQ(state.step, 0);
   EXPECT_TRUE(state.network().named_parameters()["conv_output2.weight"].equal(before));
