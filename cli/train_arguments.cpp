@@ -23,8 +23,8 @@ pictures with masks. Ctrl-C stops it; --resume goes on. For example:
   --config FILE         settings, section `train` (configs/nano.yaml)
   --set KEY=VALUE       one setting of the configuration; repeatable
   --preview PNG         only write a sheet of training pictures (--overwrite)
-  --device NAMES        auto (default), cpu, cuda:N; several that train together,
-                        as in cuda:0,cuda:1
+  --device NAMES        auto (default), cpu, cuda:N; several that train
+                        together: cuda:0,cuda:1
   --threads N           CPU threads of the network (default: one a core)
   --sequences DIR       vmos: sequences in the layout of DAVIS or YouTube-VOS
   --validate-root DIR   vmos: measure J&F on a DAVIS set at every checkpoint
