@@ -38,6 +38,7 @@ F (contour), J&F of all frames but the first and last, and frames/s. Example:
   --json FILE          all scores, by sequence and object
   --by-kind            also one line for sequences NAME-1, NAME-2 ... together,
                        and how well `lost` was said
+  --attributes FILE    also one line for each attribute of DAVIS's db_info.yaml
   --masks DIR          write the masks: DIR/SEQUENCE/00000.png ...
   --results DIR        track nothing: score masks that lie in DIR like that
   --config FILE        network settings (configs/nano.yaml)
@@ -52,6 +53,7 @@ struct EvalArguments {
   fs::path root, list_file;
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
+  fs::path attributes;                // empty: not wanted
   bool by_kind = false, from_boxes = false;
   NetworkArguments network;  // the weights are the tracker's
 };
@@ -61,7 +63,7 @@ po::options_description eval_options() {
   po::options_description options;
   add_network_options(options);
   options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
-      "weights", text())("by-kind", po::bool_switch())("from-boxes", po::bool_switch());
+      "weights", text())("by-kind", po::bool_switch())("attributes", text())("from-boxes", po::bool_switch());
   return options;
 }
 
@@ -84,6 +86,7 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
                        .json_output = line->text("json"),
                        .mask_output = line->text("masks"),
                        .results = line->text("results"),
+                       .attributes = line->text("attributes"),
                        .by_kind = line->options["by-kind"].as<bool>(),
                        .from_boxes = from_boxes,
                        .network = parse_network(*line)};
@@ -175,6 +178,8 @@ int run_eval(std::span<const std::string> args) {
   use_threads(arguments->network);
   const std::vector<DavisSequence> sequences = read_davis_dataset(arguments->root, arguments->list_file);
   check_outputs(*arguments, sequences);
+  DavisAttributes attributes;
+  if (!arguments->attributes.empty()) attributes = read_davis_attributes(arguments->attributes);
 
   DavisRun run{.config = arguments->results.string(),
                .weights = {},
@@ -189,7 +194,10 @@ int run_eval(std::span<const std::string> args) {
                                  ? score_tracker(*arguments, sequences, print_row, run)
                                  : evaluate_results(sequences, arguments->results, print_row);
   print(davis_table_foot(scores));
-  if (arguments->by_kind) print("\n" + davis_table_by_kind(scores));
+  if (arguments->by_kind) print("\n" + davis_table_of_groups("kind", scores.by_kind(), scores));
+  if (!attributes.empty()) {
+    print("\n" + davis_table_of_groups("attribute", scores.by_attribute(attributes), scores));
+  }
   if (!arguments->json_output.empty()) write_davis_json(arguments->json_output, scores, run);
   return static_cast<int>(ExitCode::kSuccess);
 }

@@ -1,5 +1,7 @@
 #include "eval/davis_dataset.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -145,6 +147,35 @@ std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::pa
   std::vector<DavisSequence> sequences;
   for (const std::string& name : names) sequences.push_back(read_sequence(layout, name));
   return sequences;
+}
+
+DavisAttributes read_davis_attributes(const fs::path& file) {
+  const auto refuse = [&](const YAML::Mark& mark, const std::string& expected) {
+    throw MediaError(file.string() + ":" + std::to_string(std::max(0, mark.line) + 1) + ": expected " +
+                     expected);
+  };
+  DavisAttributes attributes;
+  try {
+    const YAML::Node root = YAML::LoadFile(file.string());
+    const YAML::Node sequences = root.IsMap() ? root["sequences"] : YAML::Node();
+    if (!sequences || !sequences.IsSequence())
+      refuse(root.Mark(), "a list 'sequences' as in DAVIS's db_info.yaml");
+    for (const YAML::Node& sequence : sequences) {
+      const YAML::Node name = sequence.IsMap() ? sequence["name"] : YAML::Node();
+      if (!name || !name.IsScalar()) refuse(sequence.Mark(), "a sequence with a name");
+      const YAML::Node list = sequence["attributes"];
+      if (!list) continue;
+      attributes[name.Scalar()] = list.as<std::vector<std::string>>();
+    }
+  } catch (const YAML::BadFile&) {
+    throw MediaError(file.string() + ": expected DAVIS's db_info.yaml, found no file that can be read");
+  } catch (const YAML::Exception& e) {
+    refuse(e.mark, "YAML as in DAVIS's db_info.yaml, found an error (" + e.msg + ")");
+  }
+  if (attributes.empty()) {
+    throw MediaError(file.string() + ": expected sequences with attributes, found none that has any");
+  }
+  return attributes;
 }
 
 at::Tensor read_annotation(const fs::path& file) {

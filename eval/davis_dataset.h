@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,15 @@ struct DavisSequence {
 /// without its picture, fewer than three annotated frames.
 std::vector<DavisSequence> read_davis_dataset(const std::filesystem::path& root,
                                               const std::filesystem::path& list_file = {});
+
+/// What is hard about a sequence, by its name: "FM" fast motion, "OCC" occlusion ... (Perazzi et al. 2016,
+/// table 1).
+using DavisAttributes = std::map<std::string, std::vector<std::string>>;
+
+/// Reads the list that comes with DAVIS (db_info.yaml or db_info.yml): `sequences`, each with `name` and
+/// `attributes`; sequences without attributes are passed over. Throws MediaError naming file and line for
+/// another file, and when no sequence has any.
+DavisAttributes read_davis_attributes(const std::filesystem::path& file);
 
 /// The true masks of a frame: uint8 [H, W], values = object ids; void (255 of a label map) becomes
 /// background. Throws MediaError naming the file.

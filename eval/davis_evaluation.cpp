@@ -192,19 +192,37 @@ LostCounts DavisScores::lost() const {
   return sum;
 }
 
+namespace {
+
+void add_to(std::vector<SequenceScores>& groups, const std::string& name, const SequenceScores& sequence) {
+  auto group = std::ranges::find(groups, name, &SequenceScores::name);
+  if (group == groups.end()) group = groups.insert(groups.end(), {.name = name, .objects = {}});
+  group->num_frames += sequence.num_frames;
+  group->objects.insert(group->objects.end(), sequence.objects.begin(), sequence.objects.end());
+}
+
+}  // namespace
+
 std::vector<SequenceScores> DavisScores::by_kind() const {
   std::vector<SequenceScores> kinds;
   for (const SequenceScores& sequence : sequences) {
     const size_t dash = sequence.name.rfind('-');
     const bool is_numbered = dash != std::string::npos && dash + 1 < sequence.name.size() &&
                              sequence.name.find_first_not_of("0123456789", dash + 1) == std::string::npos;
-    const std::string name = is_numbered ? sequence.name.substr(0, dash) : sequence.name;
-    auto kind = std::ranges::find(kinds, name, &SequenceScores::name);
-    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {.name = name, .objects = {}});
-    kind->num_frames += sequence.num_frames;
-    kind->objects.insert(kind->objects.end(), sequence.objects.begin(), sequence.objects.end());
+    add_to(kinds, is_numbered ? sequence.name.substr(0, dash) : sequence.name, sequence);
   }
   return kinds;
+}
+
+std::vector<SequenceScores> DavisScores::by_attribute(const DavisAttributes& attributes) const {
+  std::vector<SequenceScores> groups;
+  for (const SequenceScores& sequence : sequences) {
+    const auto found = attributes.find(sequence.name);
+    if (found == attributes.end()) continue;
+    for (const std::string& attribute : found->second) add_to(groups, attribute, sequence);
+  }
+  std::ranges::sort(groups, {}, &SequenceScores::name);
+  return groups;
 }
 
 std::optional<double> DavisScores::frames_per_second() const {

@@ -40,7 +40,7 @@ struct ObjectScores {
 struct SequenceScores {
   std::string name;
   int64_t num_frames = 0;
-  std::vector<ObjectScores> objects;        // ascending id
+  std::vector<ObjectScores> objects;             // ascending id
   std::optional<double> frames_per_second = {};  // of the tracker alone: without reading pictures and scoring
 
   DavisMeans means() const;  // over the objects
@@ -58,6 +58,8 @@ struct DavisScores {
   /// One entry for all sequences whose names differ only in a number behind the last '-': a sequence of all
   /// their objects, ids as they are.
   std::vector<SequenceScores> by_kind() const;
+  /// One entry an attribute with the objects of all sequences that have it, in the order of their names.
+  std::vector<SequenceScores> by_attribute(const DavisAttributes& attributes) const;
   std::optional<double> frames_per_second() const;  // over all frames
 };
 

@@ -104,9 +104,11 @@ std::string davis_table_row(const SequenceScores& sequence) {
   return lines;
 }
 
-std::string davis_table_by_kind(const DavisScores& scores) {
-  std::string lines = "kind                       J       F     J&F   absent   lost P   lost R\n";
-  for (const SequenceScores& kind : scores.by_kind()) {
+std::string davis_table_of_groups(const std::string& what, const std::vector<SequenceScores>& groups,
+                                  const DavisScores& scores) {
+  std::string lines = what + std::string(20 - std::min<size_t>(what.size(), 19), ' ') +
+                      "       J       F     J&F   absent   lost P   lost R\n";
+  for (const SequenceScores& kind : groups) {
     LostCounts lost;
     for (const ObjectScores& object : kind.objects) lost += object.lost;
     lines += kind_row(kind.name, kind.means(), lost);

@@ -33,8 +33,9 @@ void write_davis_json(const std::filesystem::path& file, const DavisScores& scor
 std::string davis_table_head();
 std::string davis_table_row(const SequenceScores& sequence);
 std::string davis_table_foot(const DavisScores& scores);
-/// Means of DavisScores::by_kind with precision and recall of saying that an object is lost, where that was
-/// said or is true.
-std::string davis_table_by_kind(const DavisScores& scores);
+/// Means of groups of sequences (DavisScores::by_kind, by_attribute) and of all, with precision and recall of
+/// saying that an object is lost, where that was said or is true. what: heads the names of the groups.
+std::string davis_table_of_groups(const std::string& what, const std::vector<SequenceScores>& groups,
+                                  const DavisScores& scores);
 
 }  // namespace hqtrack

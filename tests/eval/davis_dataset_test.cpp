@@ -146,5 +146,33 @@ TEST(ReadAnnotation, TakesABinaryPictureAsObject1) {
   EXPECT_EQ(read_annotation(folder.path() / "mask.png")[1][1].item<int>(), 1);
 }
 
+TEST(DavisAttributes, ReadsTheListOfDavis) {
+  const testing::TemporaryFolder folder;
+  const fs::path file = folder.path() / "db_info.yaml";
+  const auto read = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return read_davis_attributes(file);
+  };
+  const auto message = [&](const std::string& text) -> std::string {
+    try {
+      read(text);
+    } catch (const MediaError& error) {
+      return std::string(error.what()).substr(file.string().size());
+    }
+    return "no error";
+  };
+  const DavisAttributes attributes = read(
+      "attributes: [AC, FM]\nsequences:\n- attributes: [AC, FM]\n  name: bear\n  num_frames: 82\n"
+      "- name: bike\n  set: val\n- {name: boat, attributes: [FM]}\n");
+  EXPECT_EQ(attributes, (DavisAttributes{{"bear", {"AC", "FM"}}, {"boat", {"FM"}}}));
+  EXPECT_EQ(message("sequences: 3"), ":1: expected a list 'sequences' as in DAVIS's db_info.yaml");
+  EXPECT_EQ(message("sequences:\n- {set: val}"), ":2: expected a sequence with a name");
+  EXPECT_EQ(message("sequences:\n- {name: a}"),
+            ": expected sequences with attributes, found none that has any");
+  EXPECT_NE(message("sequences: [\n"), "no error");
+  EXPECT_NE(message("sequences:\n- {name: a, attributes: 3}"), "no error");
+  EXPECT_THROW(read_davis_attributes(folder.path() / "none"), MediaError);
+}
+
 }  // namespace
 }  // namespace hqtrack

@@ -125,8 +125,17 @@ TEST_F(DavisEvaluation, CountsWhatIsLostAndGroupsByKind) {
   EXPECT_EQ(kinds[1].objects.size(), 2U);
   EXPECT_EQ(kinds[1].num_frames, 12);
   EXPECT_NEAR(kinds[1].means().j, (0.5 + 0.5) / 2, 1e-9);
-  const std::string table = davis_table_by_kind(scores);
+  const std::string table = davis_table_of_groups("kind", kinds, scores);
   EXPECT_NE(table.find("   0.250    0.500"), std::string::npos) << table;  // of fast: 1 of 4, 1 of 2
+  EXPECT_TRUE(table.starts_with("kind                       J ")) << table;
+
+  const std::vector<SequenceScores> groups =
+      scores.by_attribute({{"fast-1", {"FM", "AC"}}, {"fast-2", {"FM"}}, {"another", {"OV"}}});
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[0].name, "AC");
+  EXPECT_EQ(groups[0].objects.size(), 1U);
+  EXPECT_EQ(groups[1].name, "FM");
+  EXPECT_EQ(groups[1].objects.size(), 2U);
 }
 
 TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {
