@@ -101,7 +101,7 @@ TEST(Replicas, TrainTheTrackerTogetherAndGoOnAfterAnInterruption) {
   config.train.batch_size = 1;
   config.train.num_steps = 6;
   const testing::TinyClips clips(config.train.clip_frames);
-  const auto train = [&](const fs::path& out, bool resume, int64_t num_reports) {
+  const auto train = [&](const fs::path& out, bool resume, int64_t stop_after) {
     std::stop_source stop;
     TrainingRun run;
     run.folder = out;
@@ -109,22 +109,7 @@ TEST(Replicas, TrainTheTrackerTogetherAndGoOnAfterAnInterruption) {
     run.devices = {c10::kCPU, c10::kCPU};
     int64_t examples = 0;
     run.report = [&](const TrainingRecord& record, double) { examples = record.examples; };
-    if (num_reports > 0) config.train.checkpoint_minutes = 0;
-    class Stopping : public ClipSource {
-     public:
-      Stopping(const ClipSource& clips, std::stop_source& stop, int64_t last)
-          : clips_(clips), stop_(stop), last_(last) {}
-      Clip example(int64_t number) const override {
-        if (last_ > 0 && number >= last_) stop_.request_stop();
-        return clips_.example(number);
-      }
-
-     private:
-      const ClipSource& clips_;
-      std::stop_source& stop_;
-      int64_t last_;
-    };
-    train_vmos(config, Stopping(clips, stop, num_reports), run, stop.get_token());
+    train_vmos(config, testing::StoppingClips(clips, stop, stop_after), run, stop.get_token());
     return examples;
   };
   EXPECT_EQ(train(folder.path() / "whole", false, 0), 12);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stop_token>
+
 #include "core/config.h"
 #include "train/clip.h"
 
@@ -17,6 +19,22 @@ class TinyClips : public ClipSource {
 
  private:
   int64_t num_frames_;
+};
+
+/// Asks for a stop when the clip `last` or a later one is asked for; never when that is 0.
+class StoppingClips : public ClipSource {
+ public:
+  StoppingClips(const ClipSource& clips, std::stop_source& stop, int64_t last)
+      : clips_(clips), stop_(stop), last_(last) {}
+  Clip example(int64_t number) const override {
+    if (last_ > 0 && number >= last_) stop_.request_stop();
+    return clips_.example(number);
+  }
+
+ private:
+  const ClipSource& clips_;
+  std::stop_source& stop_;
+  int64_t last_;
 };
 
 }  // namespace hqtrack::testing

@@ -24,21 +24,7 @@ Trained train(const Config& config, const fs::path& folder, bool resume = false,
   at::set_num_threads(1);
   const testing::TinyClips clips(config.train.clip_frames);
   std::stop_source stop;
-  class Counting : public ClipSource {
-   public:
-    Counting(const ClipSource& clips, std::stop_source& stop, int64_t last)
-        : clips_(clips), stop_(stop), last_(last) {}
-    Clip example(int64_t number) const override {
-      if (last_ > 0 && number >= last_) stop_.request_stop();
-      return clips_.example(number);
-    }
-
-   private:
-    const ClipSource& clips_;
-    std::stop_source& stop_;
-    int64_t last_;
-  };
-  const Counting counted(clips, stop, stop_after * config.train.batch_size);
+  const testing::StoppingClips counted(clips, stop, stop_after * config.train.batch_size);
   Trained result;
   TrainingRun run;
   run.folder = folder;
