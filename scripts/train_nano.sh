@@ -50,14 +50,14 @@ fetch_encoder() {
 
 # train NETWORK NAME INIT OPTION...: into OUT/NAME; goes on with what is there
 train() {
-  local network="$1" folder="$out/$2" init="$3" start=()
+  local network="$1" folder="$out/$2" init="$3" from=()
   shift 3
   if [[ -e $folder/complete ]]; then
     say "    it is there"
     return
   fi
-  if [[ -e $folder/checkpoint.safetensors ]]; then start=(--resume); else start=(--init "$init"); fi
-  "$hqtrack" train "$network" --config "$root/configs/nano.yaml" --pictures "$pictures" --out "$folder" "${start[@]}" "$@"
+  if [[ -e $folder/checkpoint.safetensors ]]; then from=(--resume); else from=(--init "$init"); fi
+  "$hqtrack" train "$network" --config "$root/configs/nano.yaml" --pictures "$pictures" --out "$folder" "${from[@]}" "$@"
   touch "$folder/complete"
 }
 
