@@ -208,8 +208,10 @@ std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries
     }
     const auto [last, is_first] = said.emplace(prompt.id, *moment_s);
     if (prompt.id != 0 && !is_first && std::exchange(last->second, *moment_s) == *moment_s) {
-      fail(*entry, "expected one prompt of an object in a frame, found a second one of object " +
-                       std::to_string(prompt.id) + (entry->id ? "" : "; --id gives it another number"));
+      fail(*entry,
+           "expected one prompt of an object in a frame, found a second one of object " +
+               std::to_string(prompt.id) +
+               (entry->source.starts_with("--mask") && !entry->id ? "; --id gives it another number" : ""));
     }
     TimedPrompt& next = timed.emplace_back(entry->at, timeline.resolve(*entry, std::move(prompt)));
     ObjectPrompt& placed = next.edit.prompt;

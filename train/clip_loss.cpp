@@ -3,12 +3,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
 #include "tracker/layers.h"
+#include "train/frame_features.h"
 #include "train/losses.h"
 #include "train/memory_damage.h"
 
@@ -19,19 +19,7 @@ constexpr int64_t kLeastVisiblePixels = 20;
 
 Features encode_frames(Vmos& network, const at::Tensor& images, bool is_frozen) {
   if (!is_frozen) return network->encode(images);
-  Features backbone;
-  {
-    const at::NoGradGuard no_gradients;
-    std::vector<at::Tensor> at_4, at_8, at_16;
-    for (const at::Tensor& part : images.split(4)) {
-      const Features some = network->encode_backbone(part);
-      at_4.push_back(some.stride_4);
-      at_8.push_back(some.stride_8);
-      at_16.push_back(some.stride_16);
-    }
-    backbone = {at::cat(at_4), at::cat(at_8), at::cat(at_16)};
-  }
-  return network->project(backbone);
+  return network->project(frozen_backbone_features(network, images));
 }
 
 Features frame_of(const Features& features, int64_t frame, int64_t num_clips) {
@@ -94,13 +82,6 @@ at::Tensor every_second_pixel(const at::Tensor& labels) {
 }
 
 }  // namespace
-
-at::Tensor normalize_images(const at::Tensor& images, const PreprocessConfig& config) {
-  const auto options = at::TensorOptions(images.device()).dtype(at::kFloat);
-  const at::Tensor mean = at::tensor(at::ArrayRef<double>(config.mean), options);
-  const at::Tensor std = at::tensor(at::ArrayRef<double>(config.std), options);
-  return (images.to(at::kFloat) / 255 - mean).div(std).permute({0, 3, 1, 2});
-}
 
 TrainingPhase TrainingPhase::at(const TrainConfig& config, int64_t step, double progress) {
   constexpr double kLeft = 0.3;  // share of teacher forcing and auxiliary loss that is left at the end

@@ -16,9 +16,6 @@ struct TrainingPhase {
   static TrainingPhase at(const TrainConfig& config, int64_t step, double progress);
 };
 
-/// uint8 RGB [N, H, W, 3] -> float [N, 3, H, W] as the network wants it.
-at::Tensor normalize_images(const at::Tensor& images, const PreprocessConfig& config);
-
 struct ClipLoss {
   at::Tensor total;  // to be minimised
   double segmentation = 0;

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "io/mask_reader.h"
+#include "train/as_mat.h"
 #include "train/cut_outs.h"
 #include "train/random.h"
 #include "train/still_crop.h"
@@ -67,10 +68,6 @@ void warn_of(const std::vector<fs::path>& files, const std::string& what) {
   log_warning(files.front().string() + ": " + what +
               (files.size() == 1 ? "" : ", and " + std::to_string(files.size() - 1) + " more") +
               "; left out");
-}
-
-cv::Mat as_mat(const at::Tensor& tensor) {
-  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), CV_8UC3, tensor.data_ptr()};
 }
 
 /// A window of 40 to 100 % of each edge that holds the middle of the object's box.

@@ -14,6 +14,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "refiner/preprocess.h"
+#include "train/as_mat.h"
 #include "train/still_crop.h"
 #include "train/wrong_mask.h"
 
@@ -54,12 +55,7 @@ cv::Point random_point_beside(const cv::Mat& labels, int object, Random& random)
 class Collector {
  public:
   Collector(const Still& still, GridSize input, const RefinerTrainConfig& config, PointCount points)
-      : still_(still),
-        input_(input),
-        config_(config),
-        points_(points),
-        labels_(static_cast<int>(still.labels.size(0)), static_cast<int>(still.labels.size(1)), CV_8UC1,
-                still.labels.data_ptr()) {}
+      : still_(still), input_(input), config_(config), points_(points), labels_(as_mat(still.labels)) {}
 
   void add(PromptKind kind, int object, Random& random) {
     objects_.push_back(object);
@@ -97,8 +93,7 @@ class Collector {
   /// Empty without a tracker, and when it has lost the object.
   cv::Mat tracked_mask(int object) const {
     if (!still_.tracked.defined()) return {};
-    const cv::Mat tracked(labels_.size(), CV_8UC1, still_.tracked.data_ptr());
-    const cv::Mat mask = tracked == object;
+    const cv::Mat mask = as_mat(still_.tracked) == object;
     return iou_of(mask, labels_ == object) < kLeastIou ? cv::Mat() : mask;
   }
 

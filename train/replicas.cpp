@@ -38,16 +38,18 @@ Replicas::Replicas(std::vector<std::unique_ptr<TrainingTask>> tasks) : tasks_(st
   TORCH_CHECK(!tasks_.empty(), "replicas: expected at least one task, found none");
   for (const auto& task : tasks_) {
     std::vector<at::Tensor>& parameters = parameters_.emplace_back();
-    for (const auto& item : task->network()->named_parameters()) {
-      if (task->role_of(item.key()) == ParameterRole::kFrozen) item.value().set_requires_grad(false);
-      parameters.push_back(item.value());
-    }
+    for (const at::Tensor& parameter : task->network()->parameters()) parameters.push_back(parameter);
     TORCH_CHECK(parameters.size() == parameters_.front().size(),
                 "replicas: expected one network, found several");
   }
 }
 
 void Replicas::start(int64_t first_batch) {
+  for (auto& parameters : parameters_) {
+    for (size_t p = 0; p < parameters.size(); ++p) {
+      parameters[p].set_requires_grad(parameters_.front()[p].requires_grad());
+    }
+  }
   for (int64_t i = 0; i < size(); ++i) tasks_[static_cast<size_t>(i)]->start(first_batch + i, size());
 }
 

@@ -13,13 +13,14 @@ namespace hqtrack {
 /// each step the others get its parameters.
 class Replicas {
  public:
-  /// At least one task, all of the same network. What is frozen in the first network is in all.
+  /// At least one task, all of the same network.
   explicit Replicas(std::vector<std::unique_ptr<TrainingTask>> tasks);
 
   TrainingTask& first() { return *tasks_.front(); }
   int64_t size() const { return static_cast<int64_t>(tasks_.size()); }
 
-  /// See TrainingTask::start: the tasks share the batches from this one on.
+  /// See TrainingTask::start: the tasks share the batches from this one on. What is frozen in the first
+  /// network by now is frozen in all.
   void start(int64_t first_batch);
 
   /// Leaves the gradients of the mean loss of the next `size()` batches in the first network, whose gradients
@@ -31,7 +32,7 @@ class Replicas {
   void average_gradients();
 
   std::vector<std::unique_ptr<TrainingTask>> tasks_;
-  std::vector<std::vector<at::Tensor>> parameters_;  // by task; the trained ones, in the network's order
+  std::vector<std::vector<at::Tensor>> parameters_;  // by task, in the network's order
 };
 
 }  // namespace hqtrack

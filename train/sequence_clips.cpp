@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "io/mask_reader.h"
+#include "train/as_mat.h"
 #include "train/cut_outs.h"
 #include "train/random.h"
 
@@ -44,11 +45,6 @@ struct View {
   cv::Rect window;
   bool is_mirrored = false;
 };
-
-cv::Mat as_mat(const at::Tensor& tensor) {
-  const int type = tensor.dim() == 3 ? CV_8UC3 : CV_8UC1;
-  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), type, tensor.data_ptr()};
-}
 
 /// A window of the shape of `size` that is 40 to 100 % of the largest one; most of them hold a pixel of an
 /// object near the middle.

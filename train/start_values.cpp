@@ -13,7 +13,8 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <vector>
+
+#include "train/frame_features.h"
 
 namespace hqtrack {
 namespace {
@@ -151,23 +152,12 @@ void start_first_fusion(const at::Tensor& weight) {  // [width, blocks * width 1
   }
 }
 
-Features backbone_features(Vmos& network, const at::Tensor& images) {
-  std::vector<at::Tensor> at_4, at_8, at_16;
-  for (const at::Tensor& part : images.split(4)) {
-    const Features features = network->encode_backbone(part);
-    at_4.push_back(features.stride_4);
-    at_8.push_back(features.stride_8);
-    at_16.push_back(features.stride_16);
-  }
-  return {at::cat(at_4), at::cat(at_8), at::cat(at_16)};
-}
-
 }  // namespace
 
 void set_start_values(Vmos& network, const TrackerConfig& config, const at::Tensor& images) {
   const at::NoGradGuard no_gradients;
   const Parameters parameters(*network);
-  const Features features = backbone_features(network, images);
+  const Features features = frozen_backbone_features(network, images);
 
   const at::Tensor projector = parameters["encoder_projector.weight"];
   projector.zero_();

@@ -7,6 +7,7 @@
 
 #include "core/weights/weights.h"
 #include "tracker/tracker.h"
+#include "train/as_mat.h"
 #include "train/random.h"
 #include "train/still_crop.h"
 #include "train/wrong_mask.h"
@@ -26,11 +27,6 @@ SyntheticClipOptions clip_options(const TrackedStillOptions& options) {
   clips.max_objects = options.max_objects;
   clips.hard_share = 0.2;
   return clips;
-}
-
-cv::Mat as_mat(const at::Tensor& tensor) {
-  const int type = tensor.dim() == 3 ? CV_8UC3 : CV_8UC1;
-  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), type, tensor.data_ptr()};
 }
 
 /// Objects that can be asked about.

@@ -15,6 +15,7 @@
 #include "train/batch_loader.h"
 #include "train/clip_batch.h"
 #include "train/clip_loss.h"
+#include "train/frame_features.h"
 #include "train/random.h"
 #include "train/start_values.h"
 

@@ -56,7 +56,9 @@ TEST(Replicas, AverageTheGradientsOfConsecutiveBatches) {
     tasks.push_back(std::move(task));
   }
   Replicas replicas(std::move(tasks));
+  parabolas[0]->frozen_.set_requires_grad(false);
   replicas.start(1);
+  for (const Parabola* parabola : parabolas) EXPECT_FALSE(parabola->frozen_.requires_grad());
   for (const double weight : {2.0, 3.0}) {
     const int64_t first = weight == 2.0 ? 1 : 4;
     {

@@ -12,7 +12,7 @@
 
 #include "tests/train/tiny_network.h"
 #include "train/clip_batch.h"
-#include "train/clip_loss.h"
+#include "train/frame_features.h"
 #include "train/losses.h"
 
 namespace hqtrack {
