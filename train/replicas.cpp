@@ -1,14 +1,18 @@
 #include "train/replicas.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <exception>
 #include <thread>
 #include <utility>
+
+#include "core/threads.h"
 
 namespace hqtrack {
 namespace {
@@ -57,8 +61,10 @@ StepLoss Replicas::backward(int64_t first_batch, int64_t step, double progress) 
   copy_parameters();
   std::vector<StepLoss> losses(tasks_.size());
   std::vector<std::exception_ptr> failures(tasks_.size());
+  const int threads = std::max(1, at::get_num_threads() / static_cast<int>(tasks_.size()));
   const auto learn = [&](size_t i) {
     try {
+      if (tasks_.size() > 1) set_threads(threads, threads);
       const c10::OptionalDeviceGuard guard(parameters_[i].front().device());
       losses[i] = tasks_[i]->next_loss(first_batch + static_cast<int64_t>(i), step, progress);
       losses[i].total.backward();
@@ -67,10 +73,11 @@ StepLoss Replicas::backward(int64_t first_batch, int64_t step, double progress) 
       failures[i] = std::current_exception();
     }
   };
-  {
-    std::vector<std::jthread> threads;
-    for (size_t i = 1; i < tasks_.size(); ++i) threads.emplace_back([&learn, i] { learn(i); });
+  if (tasks_.size() == 1) {
     learn(0);
+  } else {
+    std::vector<std::jthread> workers;
+    for (size_t i = 0; i < tasks_.size(); ++i) workers.emplace_back([&learn, i] { learn(i); });
   }
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);

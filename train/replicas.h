@@ -9,8 +9,8 @@
 namespace hqtrack {
 
 /// One network on several devices: each takes a batch of its own in every step, in a thread of its own, and
-/// the gradients are averaged (data parallel). The first task's network is the one that is trained; before
-/// each step the others get its parameters.
+/// the gradients are averaged (data parallel); of LibTorch's CPU threads each has its share. The first task's
+/// network is the one that is trained; before each step the others get its parameters.
 class Replicas {
  public:
   /// At least one task, all of the same network.
