@@ -38,6 +38,7 @@ F (contour), J&F of all frames but the first and last, and frames/s. Example:
   --json FILE          all scores, by sequence and object
   --by-kind            also one line for sequences NAME-1, NAME-2 ... together,
                        and how well `lost` was said
+  --by-score           also how well the tracker's own score tells J
   --attributes FILE    also one line for each attribute of DAVIS's db_info.yaml
   --masks DIR          write the masks: DIR/SEQUENCE/00000.png ...
   --results DIR        track nothing: score masks that lie in DIR like that
@@ -54,7 +55,7 @@ struct EvalArguments {
   fs::path json_output, mask_output;  // empty: not wanted
   fs::path results;                   // empty: track
   fs::path attributes;                // empty: not wanted
-  bool by_kind = false, from_boxes = false;
+  bool by_kind = false, by_score = false, from_boxes = false;
   NetworkArguments network;  // the weights are the tracker's
 };
 
@@ -63,7 +64,8 @@ po::options_description eval_options() {
   po::options_description options;
   add_network_options(options);
   options.add_options()("root", text())("list", text())("json", text())("masks", text())("results", text())(
-      "weights", text())("by-kind", po::bool_switch())("attributes", text())("from-boxes", po::bool_switch());
+      "weights", text())("by-kind", po::bool_switch())("by-score", po::bool_switch())("attributes", text())(
+      "from-boxes", po::bool_switch());
   return options;
 }
 
@@ -80,7 +82,11 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
     }
   }
   const bool from_boxes = line->options["from-boxes"].as<bool>();
-  if (from_boxes && line->has("results")) throw UsageError("--from-boxes: has no meaning with --results");
+  const bool by_score = line->options["by-score"].as<bool>();
+  if (line->has("results") && (from_boxes || by_score)) {
+    throw UsageError(std::string(from_boxes ? "--from-boxes" : "--by-score") +
+                     ": has no meaning with --results");
+  }
   return EvalArguments{.root = line->text("root"),
                        .list_file = line->text("list"),
                        .json_output = line->text("json"),
@@ -88,6 +94,7 @@ std::optional<EvalArguments> parse_eval_arguments(std::span<const std::string> a
                        .results = line->text("results"),
                        .attributes = line->text("attributes"),
                        .by_kind = line->options["by-kind"].as<bool>(),
+                       .by_score = by_score,
                        .from_boxes = from_boxes,
                        .network = parse_network(*line)};
 }
@@ -131,8 +138,13 @@ class HqTrackSequenceTracker : public SequenceTracker {
       }
     }
   }
-  at::Tensor track(Frame frame) override {
-    return hqtrack_.refine(hqtrack_.track(std::move(frame))).label_mask;
+  Result track(Frame frame) override {
+    const TrackedFrame tracked = hqtrack_.refine(hqtrack_.track(std::move(frame)));
+    Result result{.label_mask = tracked.label_mask, .scores = {}};
+    for (const TrackedObject& object : tracked.objects) {
+      if (object.area_px > 0) result.scores[object.id] = object.score;
+    }
+    return result;
   }
 
  private:
@@ -198,6 +210,7 @@ int run_eval(std::span<const std::string> args) {
   if (!attributes.empty()) {
     print("\n" + davis_table_of_groups("attribute", scores.by_attribute(attributes), scores));
   }
+  if (arguments->by_score) print("\n" + davis_table_of_own_scores(scores));
   if (!arguments->json_output.empty()) write_davis_json(arguments->json_output, scores, run);
   return static_cast<int>(ExitCode::kSuccess);
 }

@@ -86,7 +86,9 @@ class TrainedTracker : public SequenceTracker {
   void start(Frame frame, const at::Tensor& label_mask) override {
     hqtrack_.initialize(std::move(frame), mask_prompts(label_mask));
   }
-  at::Tensor track(Frame frame) override { return hqtrack_.track(std::move(frame)).label_mask; }
+  Result track(Frame frame) override {
+    return {.label_mask = hqtrack_.track(std::move(frame)).label_mask, .scores = {}};
+  }
 
  private:
   HqTrack hqtrack_;

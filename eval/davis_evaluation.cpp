@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "core/error.h"
@@ -50,7 +51,8 @@ class SequenceScorer {
 
   const at::Tensor& first_mask() const { return first_mask_; }
 
-  void score(size_t position, const at::Tensor& result) {
+  /// scores: the tracker's own, by id; nothing where it gives none.
+  void score(size_t position, const at::Tensor& result, const std::map<int64_t, double>& scores = {}) {
     const fs::path& file = sequence_.frames[position].annotation;
     const at::Tensor truth = read_annotation(file);
     check_size(file, truth, first_mask_);
@@ -58,6 +60,8 @@ class SequenceScorer {
       const at::Tensor true_mask = truth.eq(object.id), mask = result.eq(object.id);
       object.j.push_back(region_similarity_j(true_mask, mask));
       object.f.push_back(contour_accuracy_f(true_mask, mask));
+      const auto own = scores.find(object.id);
+      object.score.push_back(own == scores.end() ? 0.0 : own->second);
       const bool is_absent = !true_mask.any().item<bool>(), is_said = !mask.any().item<bool>();
       object.lost += {.absent = is_absent, .said = is_said, .rightly_said = is_absent && is_said};
     }
@@ -96,10 +100,11 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
     Frame frame = read_frame(sequence, position);
     check_size(sequence.frames[position].image, frame.image, scorer.first_mask());
     const auto begin = std::chrono::steady_clock::now();
-    const at::Tensor mask = tracker.track(std::move(frame));
+    const SequenceTracker::Result result = tracker.track(std::move(frame));
     tracking += std::chrono::steady_clock::now() - begin;
-    save(position, mask);
-    if (std::binary_search(scored.begin(), scored.end(), position)) scorer.score(position, mask);
+    save(position, result.label_mask);
+    if (!std::binary_search(scored.begin(), scored.end(), position)) continue;
+    scorer.score(position, result.label_mask, result.scores);
   }
   SequenceScores scores = scorer.scores();
   if (tracking.count() > 0) scores.frames_per_second = (sequence.frames.size() - 1) / tracking.count();
@@ -227,6 +232,36 @@ std::vector<SequenceScores> DavisScores::by_attribute(const DavisAttributes& att
   }
   std::ranges::sort(groups, {}, &SequenceScores::name);
   return groups;
+}
+
+std::array<ScoreBin, 10> DavisScores::by_score() const {
+  std::array<ScoreBin, 10> bins{};
+  for (const SequenceScores& sequence : sequences) {
+    for (const ObjectScores& object : sequence.objects) {
+      for (size_t i = 0; i < object.score.size(); ++i) {
+        if (object.score[i] <= 0) continue;
+        ScoreBin& bin = bins[std::min<size_t>(static_cast<size_t>(object.score[i] * 10), 9)];
+        ++bin.masks;
+        bin.mean_score += object.score[i];
+        bin.mean_j += object.j[i];
+      }
+    }
+  }
+  for (ScoreBin& bin : bins) {
+    if (bin.masks == 0) continue;
+    bin.mean_score /= static_cast<double>(bin.masks);
+    bin.mean_j /= static_cast<double>(bin.masks);
+  }
+  return bins;
+}
+
+double calibration_error(std::span<const ScoreBin> bins) {
+  double sum = 0, masks = 0;
+  for (const ScoreBin& bin : bins) {
+    sum += std::abs(bin.mean_score - bin.mean_j) * static_cast<double>(bin.masks);
+    masks += static_cast<double>(bin.masks);
+  }
+  return masks > 0 ? sum / masks : 0.0;
 }
 
 std::optional<double> DavisScores::frames_per_second() const {

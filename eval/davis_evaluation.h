@@ -2,10 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +35,7 @@ struct LostCounts {
 struct ObjectScores {
   int64_t id = 0;
   std::vector<double> j, f;
+  std::vector<double> score = {};  // what the tracker says of its mask; 0 where it gives none
   LostCounts lost = {};
 
   DavisMeans means() const { return {score_statistics(j).mean, score_statistics(f).mean}; }
@@ -47,6 +51,14 @@ struct SequenceScores {
   LostCounts lost() const;   // of all of them
 };
 
+/// The masks whose own score lies in one range: they are calibrated where both means agree.
+struct ScoreBin {
+  int64_t masks = 0;
+  double mean_score = 0.0, mean_j = 0.0;
+};
+/// Mean difference between score and J, over masks (expected calibration error). 0 without masks.
+double calibration_error(std::span<const ScoreBin> bins);
+
 struct DavisScores {
   std::vector<SequenceScores> sequences;
 
@@ -61,17 +73,24 @@ struct DavisScores {
   std::vector<SequenceScores> by_kind() const;
   /// One entry an attribute with the objects of all sequences that have it, in the order of their names.
   std::vector<SequenceScores> by_attribute(const DavisAttributes& attributes) const;
+  /// What the tracker's own scores are worth: one entry for each tenth of 0..1, of all objects in all frames
+  /// where a mask was given. No frames where results were scored.
+  std::array<ScoreBin, 10> by_score() const;
   std::optional<double> frames_per_second() const;  // over all frames
 };
 
 /// What is evaluated. Sees pictures and the first mask, never the other annotations.
 class SequenceTracker {
  public:
+  struct Result {
+    at::Tensor label_mask;             // uint8 [H, W]
+    std::map<int64_t, double> scores;  // by id, of the objects with a mask: how sure the tracker is of it
+  };
+
   virtual ~SequenceTracker() = default;
   /// Forgets everything; label_mask: uint8 [H, W], size of the picture.
   virtual void start(Frame frame, const at::Tensor& label_mask) = 0;
-  /// Label mask of the next frame, uint8 [H, W].
-  virtual at::Tensor track(Frame frame) = 0;
+  virtual Result track(Frame frame) = 0;
 };
 
 using OnSequence = std::function<void(const SequenceScores&)>;

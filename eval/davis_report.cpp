@@ -27,6 +27,9 @@ void add_statistics(Json& json, const ScoreStatistics& j, const ScoreStatistics&
 Json to_json(const ObjectScores& object) {
   Json json{{"id", object.id}};
   add_statistics(json, score_statistics(object.j), score_statistics(object.f));
+  json["j"] = object.j;
+  json["f"] = object.f;
+  json["score"] = object.score;
   return json;
 }
 
@@ -112,6 +115,21 @@ std::string davis_table_of_groups(const std::string& what, const std::vector<Seq
     lines += kind_row(kind.name, kind.means(), kind.lost());
   }
   return lines + kind_row("all", scores.means(), scores.lost());
+}
+
+std::string davis_table_of_own_scores(const DavisScores& scores) {
+  std::string lines = "score         masks  mean score  mean J\n";
+  const auto bins = scores.by_score();
+  char line[96];
+  for (size_t i = 0; i < bins.size(); ++i) {
+    if (bins[i].masks == 0) continue;
+    std::snprintf(line, sizeof line, "%.1f to %.1f %8lld      %6.3f  %6.3f\n", 0.1 * static_cast<double>(i),
+                  0.1 * static_cast<double>(i + 1), static_cast<long long>(bins[i].masks), bins[i].mean_score,
+                  bins[i].mean_j);
+    lines += line;
+  }
+  std::snprintf(line, sizeof line, "expected calibration error %.3f\n", calibration_error(bins));
+  return lines + line;
 }
 
 std::string davis_table_foot(const DavisScores& scores) {

@@ -21,7 +21,9 @@ struct DavisRun {
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
 ///  "frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
 ///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,"frames_per_second":...,
-///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...}]}]}
+///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...,
+///                            "j":[...],"f":[...],"score":[...]}]}]}
+/// The lists have an entry a scored frame; `score` is the tracker's own, 0 where it gives no mask.
 /// frames_per_second is null when results were scored.
 std::string davis_json(const DavisScores& scores, const DavisRun& run);
 
@@ -37,5 +39,8 @@ std::string davis_table_foot(const DavisScores& scores);
 /// saying that an object is lost, where that was said or is true. what: heads the names of the groups.
 std::string davis_table_of_groups(const std::string& what, const std::vector<SequenceScores>& groups,
                                   const DavisScores& scores);
+
+/// DavisScores::by_score, without empty ranges, and the mean difference.
+std::string davis_table_of_own_scores(const DavisScores& scores);
 
 }  // namespace hqtrack

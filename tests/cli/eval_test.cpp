@@ -70,11 +70,13 @@ TEST_F(EvalProgram, PerfectResultsScoreOne) {
 TEST_F(EvalProgram, MayTellTheTrackerBoxesOnly) {
   const Finished by_mask =
       eval({"--config", model().string(), "--device", "cpu", "--json", file("mask.json").string()});
-  const Finished by_box = eval(
-      {"--config", model().string(), "--device", "cpu", "--from-boxes", "--json", file("box.json").string()});
+  const Finished by_box = eval({"--config", model().string(), "--device", "cpu", "--from-boxes", "--by-score",
+                                "--json", file("box.json").string()});
   ASSERT_EQ(by_mask.exit_code, 0) << by_mask.err;
   ASSERT_EQ(by_box.exit_code, 0) << by_box.err;
   EXPECT_EQ(json("box.json")["num_objects"], 3);
+  EXPECT_NE(by_box.out.find("expected calibration error"), std::string::npos) << by_box.out;
+  EXPECT_EQ(json("box.json")["sequences"][0]["objects"][0]["score"].size(), 2U);
   EXPECT_NE(json("box.json")["j_mean"], json("mask.json")["j_mean"]);
   const Finished refused = eval({"--results", file("masks").string(), "--from-boxes"});
   EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kUsage));

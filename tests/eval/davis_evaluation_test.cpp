@@ -32,13 +32,14 @@ class PreparedTracker : public SequenceTracker {
     EXPECT_EQ(frame.index, 0);
     first_mask = label_mask.clone();
   }
-  at::Tensor track(Frame frame) override {
+  Result track(Frame frame) override {
     EXPECT_EQ(frame.image[0][0][0].item<int64_t>(), frame.index) << "the picture of another frame";
-    return masks_.at(frame.index);
+    return {.label_mask = masks_.at(frame.index), .scores = own_scores};
   }
 
   int num_starts = 0;
   at::Tensor first_mask;
+  std::map<int64_t, double> own_scores;
 
  private:
   std::vector<at::Tensor> masks_;
@@ -136,6 +137,27 @@ TEST_F(DavisEvaluation, CountsWhatIsLostAndGroupsByKind) {
   EXPECT_EQ(groups[0].objects.size(), 1U);
   EXPECT_EQ(groups[1].name, "FM");
   EXPECT_EQ(groups[1].objects.size(), 2U);
+}
+
+TEST_F(DavisEvaluation, ComparesTheTrackersOwnScoresWithJ) {
+  const at::Tensor truth = labels({{1, 3, 3, 10, 10}, {2, 20, 10, 8, 10}, {3, 40, 10, 8, 10}});
+  const at::Tensor result = labels({{1, 3, 3, 10, 10}, {2, 20, 10, 4, 10}});  // J 1, 0.5, and none
+  add_sequence("trio", {truth, truth, truth, truth});
+  PreparedTracker tracker({result, result, result, result});
+  tracker.own_scores = {{1, 0.97}, {2, 0.75}};
+  const DavisScores scores = evaluate_tracker(read_davis_dataset(root()), tracker);
+  EXPECT_EQ(scores.sequences[0].objects[1].score, (std::vector<double>{0.75, 0.75}));
+  EXPECT_EQ(scores.sequences[0].objects[2].score, (std::vector<double>{0, 0}));
+  const auto bins = scores.by_score();
+  EXPECT_EQ(bins[7].masks, 2);
+  EXPECT_DOUBLE_EQ(bins[7].mean_score, 0.75);
+  EXPECT_DOUBLE_EQ(bins[7].mean_j, 0.5);
+  EXPECT_EQ(bins[9].masks, 2);
+  EXPECT_EQ(bins[0].masks, 0) << "where no mask is given there is nothing to be sure of";
+  EXPECT_NEAR(calibration_error(bins), (0.25 + 0.03) / 2, 1e-9);
+  const std::string table = davis_table_of_own_scores(scores);
+  EXPECT_NE(table.find("0.7 to 0.8        2       0.750   0.500\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("expected calibration error 0.140\n"), std::string::npos) << table;
 }
 
 TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {
