@@ -175,6 +175,7 @@ DavisScores score_tracker(const EvalArguments& arguments, const std::vector<Davi
   Config config = load_config(arguments.network);
   const fs::path& weights = arguments.network.weights_file;
   if (!weights.empty()) config.tracker.weights = fs::absolute(weights).string();
+  run.score_map = config.tracker.states.score;
   run.config = config.file.stem().string();
   run.weights = config.tracker.weights;
   run.device = resolve_device(arguments.network.device).str();
@@ -210,7 +211,7 @@ int run_eval(std::span<const std::string> args) {
   if (!attributes.empty()) {
     print("\n" + davis_table_of_groups("attribute", scores.by_attribute(attributes), scores));
   }
-  if (arguments->by_score) print("\n" + davis_table_of_own_scores(scores));
+  if (arguments->by_score) print("\n" + score_calibration_table(score_calibration(scores), run.score_map));
   if (!arguments->json_output.empty()) write_davis_json(arguments->json_output, scores, run);
   return static_cast<int>(ExitCode::kSuccess);
 }

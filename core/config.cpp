@@ -231,6 +231,8 @@ class Fields {
     integer("tracker.memory.long_term_frames", tracker.memory.long_term_frames, {1, 1024});
     integer("tracker.memory.long_term_frames_8x", tracker.memory.long_term_frames_8x, {1, 1024});
     integer("tracker.memory.short_term_delay_frames", tracker.memory.short_term_delay_frames, {1, 256});
+    real("tracker.states.score_scale", tracker.states.score.scale, {0.01, 100});
+    real("tracker.states.score_offset", tracker.states.score.offset, {-100, 100});
     real("tracker.states.uncertain_below", tracker.states.uncertain_below);
     real("tracker.states.lost_below", tracker.states.lost_below);
     choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});

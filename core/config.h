@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/score_map.h"
+
 namespace hqtrack {
 
 /// Image encoder of VMOS. Every encoder gives features at stride 4, 8 and 16.
@@ -42,8 +44,9 @@ struct MemoryConfig {
   int64_t short_term_delay_frames = 4;  // short-term memory is the frame this many frames ago
 };
 
-/// When a mask is called uncertain or an object lost. Scores are mean probabilities over the mask.
+/// What a mask's score is, and below which an object is called uncertain or lost.
 struct StateConfig {
+  ScoreMap score;  // of the mean probability over the mask
   double uncertain_below = 0.75;
   double lost_below = 0.55;  // such a mask is not given out: the object is said to be lost
 };

@@ -47,7 +47,7 @@ struct TrackedObject {
   std::string name;     // empty when the user gave none
   Box box;              // outer box of the mask
   int64_t area_px = 0;  // pixels of the mask
-  double score = 0.0;   // mean probability of the object over its own pixels, 0..1; 0 when lost
+  double score = 0.0;   // how sure the tracker is of the mask, 0..1 (StateConfig::score); 0 when lost
   ObjectState state = ObjectState::kLost;
   std::optional<Choice> choice;  // empty where the frame was not refined, or the object is lost
 };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numeric>
 
 #include "core/error.h"
@@ -232,36 +231,6 @@ std::vector<SequenceScores> DavisScores::by_attribute(const DavisAttributes& att
   }
   std::ranges::sort(groups, {}, &SequenceScores::name);
   return groups;
-}
-
-std::array<ScoreBin, 10> DavisScores::by_score() const {
-  std::array<ScoreBin, 10> bins{};
-  for (const SequenceScores& sequence : sequences) {
-    for (const ObjectScores& object : sequence.objects) {
-      for (size_t i = 0; i < object.score.size(); ++i) {
-        if (object.score[i] <= 0) continue;
-        ScoreBin& bin = bins[std::min<size_t>(static_cast<size_t>(object.score[i] * 10), 9)];
-        ++bin.masks;
-        bin.mean_score += object.score[i];
-        bin.mean_j += object.j[i];
-      }
-    }
-  }
-  for (ScoreBin& bin : bins) {
-    if (bin.masks == 0) continue;
-    bin.mean_score /= static_cast<double>(bin.masks);
-    bin.mean_j /= static_cast<double>(bin.masks);
-  }
-  return bins;
-}
-
-double calibration_error(std::span<const ScoreBin> bins) {
-  double sum = 0, masks = 0;
-  for (const ScoreBin& bin : bins) {
-    sum += std::abs(bin.mean_score - bin.mean_j) * static_cast<double>(bin.masks);
-    masks += static_cast<double>(bin.masks);
-  }
-  return masks > 0 ? sum / masks : 0.0;
 }
 
 std::optional<double> DavisScores::frames_per_second() const {

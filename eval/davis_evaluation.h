@@ -2,13 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -51,14 +49,6 @@ struct SequenceScores {
   LostCounts lost() const;   // of all of them
 };
 
-/// The masks whose own score lies in one range: they are calibrated where both means agree.
-struct ScoreBin {
-  int64_t masks = 0;
-  double mean_score = 0.0, mean_j = 0.0;
-};
-/// Mean difference between score and J, over masks (expected calibration error). 0 without masks.
-double calibration_error(std::span<const ScoreBin> bins);
-
 struct DavisScores {
   std::vector<SequenceScores> sequences;
 
@@ -73,9 +63,6 @@ struct DavisScores {
   std::vector<SequenceScores> by_kind() const;
   /// One entry an attribute with the objects of all sequences that have it, in the order of their names.
   std::vector<SequenceScores> by_attribute(const DavisAttributes& attributes) const;
-  /// What the tracker's own scores are worth: one entry for each tenth of 0..1, of all objects in all frames
-  /// where a mask was given. No frames where results were scored.
-  std::array<ScoreBin, 10> by_score() const;
   std::optional<double> frames_per_second() const;  // over all frames
 };
 

@@ -117,18 +117,24 @@ std::string davis_table_of_groups(const std::string& what, const std::vector<Seq
   return lines + kind_row("all", scores.means(), scores.lost());
 }
 
-std::string davis_table_of_own_scores(const DavisScores& scores) {
+std::string score_calibration_table(const ScoreCalibration& calibration, const ScoreMap& current) {
   std::string lines = "score         masks  mean score  mean J\n";
-  const auto bins = scores.by_score();
-  char line[96];
-  for (size_t i = 0; i < bins.size(); ++i) {
-    if (bins[i].masks == 0) continue;
+  char line[160];
+  for (size_t i = 0; i < calibration.bins.size(); ++i) {
+    const ScoreBin& bin = calibration.bins[i];
+    if (bin.masks == 0) continue;
     std::snprintf(line, sizeof line, "%.1f to %.1f %8lld      %6.3f  %6.3f\n", 0.1 * static_cast<double>(i),
-                  0.1 * static_cast<double>(i + 1), static_cast<long long>(bins[i].masks), bins[i].mean_score,
-                  bins[i].mean_j);
+                  0.1 * static_cast<double>(i + 1), static_cast<long long>(bin.masks), bin.mean_score,
+                  bin.mean_j);
     lines += line;
   }
-  std::snprintf(line, sizeof line, "expected calibration error %.3f\n", calibration_error(bins));
+  std::snprintf(line, sizeof line, "expected calibration error %.3f\n", calibration.expected_error);
+  lines += line;
+  if (!calibration.better) return lines;
+  const ScoreMap better = current.then(*calibration.better);
+  std::snprintf(line, sizeof line,
+                "fitted to J: tracker.states.score_scale=%.3f tracker.states.score_offset=%.3f\n",
+                better.scale, better.offset);
   return lines + line;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "eval/davis_evaluation.h"
+#include "eval/score_calibration.h"
 
 namespace hqtrack {
 
@@ -14,6 +15,7 @@ struct DavisRun {
   std::string device;   // empty when results were scored
   std::string dataset;  // its root
   std::string list;     // file; empty for all sequences
+  ScoreMap score_map = {};  // of the tracker; not in the report
 };
 
 /// The scores as a JSON document:
@@ -40,7 +42,8 @@ std::string davis_table_foot(const DavisScores& scores);
 std::string davis_table_of_groups(const std::string& what, const std::vector<SequenceScores>& groups,
                                   const DavisScores& scores);
 
-/// DavisScores::by_score, without empty ranges, and the mean difference.
-std::string davis_table_of_own_scores(const DavisScores& scores);
+/// The bins that hold masks, the expected error, and the settings with which these scores would say what J is
+/// to be expected. current: those they were made with.
+std::string score_calibration_table(const ScoreCalibration& calibration, const ScoreMap& current);
 
 }  // namespace hqtrack

@@ -134,7 +134,7 @@ class HqTrack::Impl {
     prompts_.clear();
     label_mask_ = std::move(result.label_mask);
     for (const ObjectScore& found : result.scores) {
-      objects_[found.id].score = found.score;
+      objects_[found.id].score = config_.tracker.states.score(found.score);
       objects_[found.id].given.reset();
     }
     return describe();

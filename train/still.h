@@ -13,7 +13,7 @@ struct Still {
   at::Tensor image;         // uint8 RGB [H, W, 3], contiguous
   at::Tensor labels;        // uint8 [H, W], contiguous; 0 = background, objects 1..num_objects
   int64_t num_objects = 0;  // some may be hidden, but not all
-  at::Tensor tracked;       // as labels: where a tracker sees them; undefined without one
+  at::Tensor tracked = {};  // as labels: where a tracker sees them; undefined without one
 };
 
 using StillSource = ExampleSource<Still>;

@@ -148,16 +148,43 @@ TEST_F(DavisEvaluation, ComparesTheTrackersOwnScoresWithJ) {
   const DavisScores scores = evaluate_tracker(read_davis_dataset(root()), tracker);
   EXPECT_EQ(scores.sequences[0].objects[1].score, (std::vector<double>{0.75, 0.75}));
   EXPECT_EQ(scores.sequences[0].objects[2].score, (std::vector<double>{0, 0}));
-  const auto bins = scores.by_score();
+  const ScoreCalibration calibration = score_calibration(scores);
+  const auto& bins = calibration.bins;
   EXPECT_EQ(bins[7].masks, 2);
   EXPECT_DOUBLE_EQ(bins[7].mean_score, 0.75);
   EXPECT_DOUBLE_EQ(bins[7].mean_j, 0.5);
   EXPECT_EQ(bins[9].masks, 2);
   EXPECT_EQ(bins[0].masks, 0) << "where no mask is given there is nothing to be sure of";
-  EXPECT_NEAR(calibration_error(bins), (0.25 + 0.03) / 2, 1e-9);
-  const std::string table = davis_table_of_own_scores(scores);
+  EXPECT_NEAR(calibration.expected_error, (0.25 + 0.03) / 2, 1e-9);
+  const std::string table = score_calibration_table(calibration, {});
   EXPECT_NE(table.find("0.7 to 0.8        2       0.750   0.500\n"), std::string::npos) << table;
   EXPECT_NE(table.find("expected calibration error 0.140\n"), std::string::npos) << table;
+}
+
+DavisScores own_scores(std::vector<double> score, std::vector<double> j) {
+  return {{{.name = "a",
+            .num_frames = 9,
+            .objects = {{.id = 1, .j = std::move(j), .f = {}, .score = std::move(score)}}}}};
+}
+
+TEST(ScoreCalibration, FindsTheMapThatTheOverlapsWereMadeWith) {
+  const ScoreMap truth{.scale = 1.5, .offset = -0.7};
+  const std::vector<double> score{0.55, 0.7, 0.8, 0.9, 0.95, 0.99};
+  std::vector<double> j;
+  for (const double p : score) j.push_back(truth(p));
+  const auto found = score_calibration(own_scores(score, j)).better;
+  ASSERT_TRUE(found);
+  EXPECT_NEAR(found->scale, truth.scale, 1e-6);
+  EXPECT_NEAR(found->offset, truth.offset, 1e-6);
+  const std::string table = score_calibration_table(score_calibration(own_scores(score, j)), {2.0, 1.0});
+  EXPECT_NE(table.find("score_scale=3.000 tracker.states.score_offset=0.800"), std::string::npos) << table;
+}
+
+TEST(ScoreCalibration, DoesNotFitWhatTheMasksDoNotTell) {
+  EXPECT_FALSE(score_calibration(own_scores({}, {})).better);
+  EXPECT_FALSE(score_calibration(own_scores({0.9, 0.9}, {0.5, 0.7})).better) << "one score only";
+  EXPECT_FALSE(score_calibration(own_scores({0, 0}, {1, 1})).better) << "no masks";
+  EXPECT_FALSE(score_calibration(own_scores({0.6, 0.7, 0.9}, {1, 1, 1})).better) << "no finite map";
 }
 
 TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {

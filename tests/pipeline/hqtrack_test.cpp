@@ -147,6 +147,18 @@ TEST_F(HqTrackTest, CallsDoubtfulObjectsUncertain) {
   }
 }
 
+TEST_F(HqTrackTest, ScoresAreMappedAsConfigured) {
+  HqTrack plain(config(), "cpu");
+  HqTrack mapped(config({"tracker.states.score_scale=2", "tracker.states.score_offset=-0.5"}), "cpu");
+  plain.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  mapped.initialize(make_test_frame(0), mask_prompts(two_objects()));
+  const TrackedFrame expected = plain.track(make_test_frame(1)), found = mapped.track(make_test_frame(1));
+  ASSERT_EQ(found.objects.size(), expected.objects.size());
+  ASSERT_GT(expected.objects[0].score, 0);
+  const ScoreMap map{.scale = 2, .offset = -0.5};
+  EXPECT_DOUBLE_EQ(found.objects[0].score, map(expected.objects[0].score));
+}
+
 TEST_F(HqTrackTest, ReferenceCompatibilityKeepsEveryPixel) {
   HqTrack keeping(config({"tracker.compatibility=reference", "tracker.states.uncertain_below=1",
                           "tracker.states.lost_below=1"}),
