@@ -24,12 +24,14 @@ namespace fs = std::filesystem;
 constexpr int kNumFrames = 40;
 constexpr uint64_t kSeed = 0x4a5d;  // no training run has it
 const cv::Size kCanvas(432, 240);
-constexpr int64_t kLeastPixels = 40;  // of an object in the first frame
+// Of every object in the first frame: less is no fair question.
+constexpr int64_t kLeastPixels = 40;
+constexpr double kLeastShare = 0.6;
 
-bool shows_all(const at::Tensor& labels, int num_objects) {
+bool shows_all(const Scene& scene, const at::Tensor& labels, int num_objects) {
   const auto regions = label_regions(labels);
   for (int id = 1; id <= num_objects; ++id) {
-    if (regions[id].area_px < kLeastPixels) return false;
+    if (regions[id].area_px < kLeastPixels || scene.visible_share(0, id) < kLeastShare) return false;
   }
   return true;
 }
@@ -48,7 +50,7 @@ void write_sequence(const Pictures& pictures, HardKind kind, int number, const f
       at::Tensor labels = at::empty({kCanvas.height, kCanvas.width}, at::kByte);
       cv::Mat label_mat(kCanvas, CV_8UC1, labels.mutable_data_ptr<uint8_t>());
       cv::Mat image = scene.render(frame, label_mat, random);
-      if (frame == 0) is_usable = shows_all(labels, style.num_objects);
+      if (frame == 0) is_usable = shows_all(scene, labels, style.num_objects);
       if (!is_usable) break;
       char file[16];
       std::snprintf(file, sizeof file, "%05d.png", frame);

@@ -50,6 +50,8 @@ class MovingLayer {
   /// From frame `first` on it is away for `count` frames: it leaves the picture, and comes back elsewhere.
   void leave(int first, int count, Random& random);
 
+  int label() const { return label_; }
+
   /// Blends the layer over `image` (CV_8UC3) and writes its label where it covers more than half of a pixel.
   void draw(int frame, cv::Mat& image, cv::Mat& labels) const;
 

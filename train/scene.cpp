@@ -142,7 +142,8 @@ SceneStyle hard_style(HardKind kind, Random& random) {
 
 Scene::Scene(const Pictures& pictures, const SceneStyle& style, cv::Size canvas, int num_frames,
              Random& random)
-    : background_(random_background(pictures, style, canvas, num_frames, random)),
+    : canvas_(canvas),
+      background_(random_background(pictures, style, canvas, num_frames, random)),
       effects_(random, style.is_night) {
   std::vector<cv::Mat> placed;
   for (const int label : depth_order(style, random)) {
@@ -167,6 +168,17 @@ cv::Mat Scene::render(int frame, cv::Mat& labels, Random& random) const {
   for (const MovingLayer& layer : layers_) layer.draw(frame, image, labels);
   effects_.apply(image, random);
   return image;
+}
+
+double Scene::visible_share(int frame, int object) const {
+  cv::Mat image(canvas_, CV_8UC3, cv::Scalar::all(0)), all(canvas_, CV_8UC1, cv::Scalar(0));
+  cv::Mat alone = all.clone();
+  for (const MovingLayer& layer : layers_) {
+    layer.draw(frame, image, all);
+    if (layer.label() == object) layer.draw(frame, image, alone);
+  }
+  const int own = cv::countNonZero(alone);
+  return own > 0 ? static_cast<double>(cv::countNonZero(all == object)) / own : 0.0;
 }
 
 }  // namespace hqtrack

@@ -54,7 +54,11 @@ class Scene {
   /// `random` draws the noise.
   cv::Mat render(int frame, cv::Mat& labels, Random& random) const;
 
+  /// How much of an object that would show in the frame by itself does show; 0 where nothing would.
+  double visible_share(int frame, int object) const;
+
  private:
+  cv::Size canvas_;
   MovingBackground background_;
   std::vector<MovingLayer> layers_;  // back to front
   CameraEffects effects_;

@@ -105,6 +105,24 @@ TEST(Scene, AThingThatIsAwayComesBack) {
   }
 }
 
+TEST(Scene, SaysHowMuchOfAnObjectIsHidden) {
+  double least = 1, most = 0;
+  for (uint64_t number = 0; number < 12; ++number) {
+    Random random(6, number);
+    SceneStyle style = hard_style(HardKind::kNight, random);
+    style.num_objects = 1;
+    const Scene free(testing::drawn_pictures(), style, kCanvas, kNumFrames, random);
+    EXPECT_EQ(free.visible_share(0, 1), 1.0);
+    EXPECT_EQ(free.visible_share(0, 2), 0.0) << "no such object";
+    style.num_bars = 4;
+    const Scene scene(testing::drawn_pictures(), style, kCanvas, kNumFrames, random);
+    least = std::min(least, scene.visible_share(0, 1));
+    most = std::max(most, scene.visible_share(0, 1));
+  }
+  EXPECT_LT(least, 0.6);
+  EXPECT_GT(most, 0.9);
+}
+
 TEST(Scene, PartsSwingAboutAJointAndTheLabelStaysWhole) {
   // A bar cut in two: it bends in the middle, its area hardly changes.
   const cv::Mat bar(20, 120, CV_8UC4, cv::Scalar::all(255));
