@@ -1,8 +1,10 @@
 #include "cli/track.h"
 
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <utility>
 #include <vector>
@@ -82,14 +84,35 @@ void report_unused(const TrackStage& stage, int64_t num_frames) {
   }
 }
 
+/// What became of the frames of a live source.
+std::string live_text(const RunSummary& summary, int64_t num_dropped_by_source) {
+  std::string line = "; " + std::to_string(summary.dropped + num_dropped_by_source) + " dropped, " +
+                     std::to_string(summary.unrefined) + " not refined";
+  for (const int64_t unwritten : summary.unwritten) {
+    if (unwritten > 0) line += ", " + std::to_string(unwritten) + " not written by a slow output";
+  }
+  char latency[96];
+  std::snprintf(latency, sizeof latency, "; latency %.0f ms (p50), %.0f (p95), %.0f (p99)",
+                summary.latency.p50_ms, summary.latency.p95_ms, summary.latency.p99_ms);
+  return line + latency;
+}
+
+std::optional<LiveRun> live_run(const std::optional<LiveConfig>& live) {
+  if (!live) return std::nullopt;
+  return LiveRun{.max_latency = std::chrono::microseconds(live->max_latency_us), .events = live->events};
+}
+
 RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
                              std::span<const std::unique_ptr<FrameSink>> sinks, std::stop_token interrupted,
-                             bool is_shown) {
-  Progress progress(source.info().num_frames, is_shown && is_stderr_terminal());
+                             const TrackArguments& arguments) {
+  Progress progress(source.info().num_frames, !arguments.is_quiet && is_stderr_terminal());
+  const auto live = live_run(arguments.source.live);
   try {
     return run_pipeline(source, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
-                        {.encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
+                        {.queue_frames = live ? size_t{1} : size_t{3},
+                         .encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
                          .refine = stage.refine_step(),
+                         .live = live,
                          .interrupted = std::move(interrupted),
                          .on_frame = [&](const TrackedFrame&) { progress.advance(); }});
   } catch (const MediaError& e) {
@@ -119,10 +142,10 @@ int run_track(std::span<const std::string> args) {
   TrackStage stage(hqtrack, std::move(prompts));
 
   const auto sinks = open_sinks(*arguments, video, config);
-  const RunSummary summary =
-      run_with_progress(*source, stage, sinks, interruption.token(), !arguments->is_quiet);
+  const RunSummary summary = run_with_progress(*source, stage, sinks, interruption.token(), *arguments);
   if (!summary.was_interrupted) report_unused(stage, summary.frames);
-  log_info((summary.was_interrupted ? "interrupted after " : "") + summary_text(summary, *arguments));
+  log_info((summary.was_interrupted ? "interrupted after " : "") + summary_text(summary, *arguments) +
+           (arguments->source.live ? live_text(summary, source->num_dropped()) : std::string()));
   return static_cast<int>(summary.was_interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "core/error.h"
 #include "io/list_images.h"
+#include "io/network_url.h"
 #include "io/outputs.h"
 
 namespace hqtrack {
@@ -29,6 +30,7 @@ images (frames/%05d.jpg), or - for standard input. For example:
   -o, --output FILE    video with the objects drawn in: .mp4 .mov .mkv .webm
   --masks DIR          palette PNG of each frame: 00000.png, 00001.png ...
   --events FILE|-      NDJSON, a line a frame: boxes, areas, scores, states
+  --live, --max-latency T, --max-outage T   cameras: see docs/streaming.md
   --start T, --duration T   part of the video: seconds or [HH:]MM:SS.mmm
   --config FILE        network and output settings (configs/nano.yaml)
   --weights FILE       weights instead of those the configuration names
@@ -48,9 +50,46 @@ po::options_description track_options() {
   add_prompt_options(options);
   add_network_options(options);
   options.add_options()("output,o", text())("masks", text())("events", text())("prompts", text())(
-      "start", text())("duration", text())("weights", text())("overwrite", po::bool_switch())(
-      "quiet", po::bool_switch());
+      "start", text())("duration", text())("live", po::bool_switch())("rtsp-transport", text())(
+      "timeout", text())("max-outage", text())("max-latency", text())("weights", text())(
+      "overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
+}
+
+/// Empty for what is no live stream.
+std::optional<LiveConfig> parse_live(const CommandLine& line, const std::string& input) {
+  if (!line.options["live"].as<bool>() && !is_live_url(input)) {
+    for (const char* option : {"rtsp-transport", "timeout", "max-outage", "max-latency"}) {
+      if (line.has(option)) {
+        throw UsageError("--" + std::string(option) +
+                         ": expected a live stream (rtsp://..., or --live), found " +
+                         without_credentials(input));
+      }
+    }
+    return std::nullopt;
+  }
+  if (is_image_input(input)) throw UsageError("--live: expected a stream, found pictures: " + input);
+  for (const char* option : {"start", "duration"}) {
+    if (line.has(option)) throw UsageError("--" + std::string(option) + ": has no meaning for a live stream");
+  }
+  LiveConfig live;
+  const auto time = [&](const char* option, int64_t& target) {
+    if (!line.has(option)) return;
+    const std::string name = "--" + std::string(option);
+    target = parse_time_us(name, line.text(option));
+    if (target == 0) throw UsageError(name + ": expected more than 0, found 0");
+  };
+  time("timeout", live.timeout_us);
+  time("max-latency", live.max_latency_us);
+  if (line.has("max-outage")) time("max-outage", live.max_outage_us.emplace());
+  if (line.has("rtsp-transport")) {
+    live.rtsp_transport = line.text("rtsp-transport");
+    if (live.rtsp_transport != "tcp" && live.rtsp_transport != "udp") {
+      throw UsageError("--rtsp-transport: expected tcp or udp, found '" + live.rtsp_transport + "'");
+    }
+  }
+  live.events = std::make_shared<StreamEvents>();
+  return live;
 }
 
 // The same file or folder, also under another name; neither needs to exist.
@@ -153,6 +192,7 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   if (!line) return std::nullopt;
   TrackArguments arguments;
   arguments.input = line->positional[0];
+  arguments.source.live = parse_live(*line, arguments.input);
   if (line->has("start")) arguments.source.start_us = parse_time_us("--start", line->text("start"));
   if (line->has("duration")) {
     arguments.source.duration_us = parse_time_us("--duration", line->text("duration"));

@@ -44,6 +44,14 @@ class BoundedQueue {
     return true;
   }
 
+  /// Waits until an item can be pushed without waiting. False when the queue is closed or a stop was
+  /// requested.
+  bool wait_for_room(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    has_room_.wait(lock, stop, [&] { return is_closed_ || items_.size() < capacity_; });
+    return !is_closed_ && !stop.stop_requested();
+  }
+
   /// The oldest item; empty when the queue is closed and drained, or a stop was requested.
   std::optional<T> pop(std::stop_token stop) {
     std::unique_lock lock(mutex_);

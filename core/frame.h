@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@ struct Frame {
   int64_t index = 0;   // 0, 1, 2 ... in display order, counted from the first frame delivered
   int64_t pts_us = 0;  // presentation time of the source in microseconds
   at::Tensor image;    // uint8 RGB [H, W, 3], contiguous, on the CPU
+  std::chrono::steady_clock::time_point received = {};  // of a live source: when the frame came
 };
 
 /// Pixels of the original frame; x1 and y1 are exclusive. Empty when x1 <= x0.

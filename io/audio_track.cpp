@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "io/network_url.h"
 
 namespace hqtrack {
 namespace {
@@ -90,8 +91,8 @@ std::unique_ptr<AudioTrack> AudioTrack::open(const VideoInfo& source, AVFormatCo
   }
 }
 
-AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(source.url), output_(output) {
-  input_ = open_input(url_);
+AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(without_credentials(source.url)), output_(output) {
+  input_ = open_input(source.url);
   const int index = av_find_best_stream(input_.get(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0);
   if (index < 0) throw MediaError(url_ + ": no audio stream");
   from_ = input_->streams[index];

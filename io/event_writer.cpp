@@ -41,6 +41,17 @@ std::string to_line(const TrackedFrame& tracked) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string to_line(const StreamEvent& event) {
+  Json json = {{"event", to_string(event.kind)},
+               {"pts", rounded(static_cast<double>(event.pts_us) / 1e6, 1e6)}};
+  if (!event.reason.empty()) json["reason"] = event.reason;
+  if (event.kind == StreamEvent::Kind::kResumed) {
+    json["seconds"] = rounded(event.seconds, 1e3);
+    json["attempts"] = event.attempts;
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 int close_unless_stdout(std::FILE* stream) { return stream == stdout ? 0 : std::fclose(stream); }
 
 class EventWriter : public FrameSink {
@@ -53,11 +64,9 @@ class EventWriter : public FrameSink {
     if (!stream_) throw OutputError(name_ + ": cannot be created: " + std::strerror(errno));
   }
 
-  void write(const TrackedFrame& frame) override {
-    const std::string line = to_line(frame);
-    const bool is_written = std::fwrite(line.data(), 1, line.size(), stream_.get()) == line.size();
-    if (!is_written || std::fflush(stream_.get()) != 0) fail();
-  }
+  void write(const TrackedFrame& frame) override { write_line(to_line(frame)); }
+
+  void write_event(const StreamEvent& event) override { write_line(to_line(event)); }
 
   void finish() override {
     if (close_unless_stdout(stream_.release()) != 0) fail();
@@ -65,6 +74,11 @@ class EventWriter : public FrameSink {
   }
 
  private:
+  void write_line(const std::string& line) {
+    const bool is_written = std::fwrite(line.data(), 1, line.size(), stream_.get()) == line.size();
+    if (!is_written || std::fflush(stream_.get()) != 0) fail();
+  }
+
   [[noreturn]] void fail() const {
     throw OutputError(name_ + ": cannot be written: " + std::strerror(errno));
   }

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "io/network_url.h"
 
 namespace hqtrack {
 namespace {
@@ -32,14 +33,17 @@ DecoderLog* decoder_log_of(void* context) {
 
 bool is_local_file(const std::string& url) { return url.find("://") == std::string::npos && url != "-"; }
 
-int is_stopped(void* token) { return static_cast<const std::stop_token*>(token)->stop_requested(); }
+int is_over(void* guard) {
+  const auto* const input = static_cast<const InputGuard*>(guard);
+  return input->is_interrupted() || input->has_timed_out();
+}
 
 /// Reads standard input as FFmpeg's own pipe does, but can be interrupted while nothing comes.
-int read_stdin(void* token, uint8_t* buffer, int size) {
+int read_stdin(void* guard, uint8_t* buffer, int size) {
   constexpr int kPatienceMs = 100;
   pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
   while (true) {
-    if (token && is_stopped(token)) return AVERROR_EXIT;
+    if (guard && is_over(guard)) return AVERROR_EXIT;
     const int ready = ::poll(&input, 1, kPatienceMs);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t count = ready < 0 ? -1 : ::read(STDIN_FILENO, buffer, static_cast<size_t>(size));
@@ -48,13 +52,12 @@ int read_stdin(void* token, uint8_t* buffer, int size) {
   }
 }
 
-AVIOContext* open_stdin(const std::stop_token* interrupted) {
+AVIOContext* open_stdin(InputGuard* guard) {
   constexpr int kBufferBytes = 1 << 16;
   void* const buffer = av_malloc(kBufferBytes);
-  AVIOContext* const input =
-      buffer ? avio_alloc_context(static_cast<uint8_t*>(buffer), kBufferBytes, 0,
-                                  const_cast<std::stop_token*>(interrupted), read_stdin, nullptr, nullptr)
-             : nullptr;
+  AVIOContext* const input = buffer ? avio_alloc_context(static_cast<uint8_t*>(buffer), kBufferBytes, 0,
+                                                         guard, read_stdin, nullptr, nullptr)
+                                    : nullptr;
   if (!input) throw std::bad_alloc();
   return input;
 }
@@ -97,38 +100,68 @@ void AvCloseInput::operator()(AVFormatContext* format) const {
   free_stdin(own);
 }
 
-AvInputPtr open_input(const std::string& url, std::string* complaint, const std::stop_token* interrupted) {
-  route_ffmpeg_log();
+bool InputGuard::has_timed_out() const {
+  return timeout_us_ > 0 && Clock::now() - since_ > std::chrono::microseconds(timeout_us_);
+}
+
+std::string InputGuard::reason() const {
+  if (is_interrupted() || !has_timed_out()) return {};
+  const std::string seconds = std::to_string(static_cast<double>(timeout_us_) / 1e6);
+  return "no data for " + seconds.substr(0, seconds.find('.') + 2) + " s";
+}
+
+namespace {
+
+/// Looks at the address itself where it names a file.
+void check_file(const std::string& url) {
   namespace fs = std::filesystem;
   std::error_code code;
-  if (is_local_file(url)) {
-    if (!fs::exists(url, code)) throw MediaError(url + ": no such file or folder");
-    if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0)
-      throw MediaError(url + ": the file is empty");
+  if (!fs::exists(url, code)) throw MediaError(url + ": no such file or folder");
+  if (fs::is_regular_file(url, code) && fs::file_size(url, code) == 0)
+    throw MediaError(url + ": the file is empty");
+}
+
+AVDictionary* protocol_options(const std::string& url, const InputOptions& options) {
+  AVDictionary* protocol = nullptr;
+  if (url.starts_with("http")) av_dict_set(&protocol, "rw_timeout", "30000000", 0);  // µs without a byte
+  if (url.starts_with("rtsp") && !options.rtsp_transport.empty()) {
+    av_dict_set(&protocol, "rtsp_transport", options.rtsp_transport.c_str(), 0);
   }
+  return protocol;
+}
+
+}  // namespace
+
+AvInputPtr open_input(const std::string& url, const InputOptions& options) {
+  route_ffmpeg_log();
+  if (is_local_file(url)) check_file(url);
   AVFormatContext* raw = avformat_alloc_context();
   if (!raw) throw std::bad_alloc();
-  AVIOContext* const own = url == "-" ? open_stdin(interrupted) : nullptr;
+  AVIOContext* const own = url == "-" ? open_stdin(options.guard) : nullptr;
   if (own) raw->pb = own;
-  if (interrupted) raw->interrupt_callback = {is_stopped, const_cast<std::stop_token*>(interrupted)};
-  AVDictionary* options = nullptr;
-  if (url.starts_with("http")) av_dict_set(&options, "rw_timeout", "30000000", 0);  // µs without a byte
+  if (options.guard) {
+    raw->interrupt_callback = {is_over, options.guard};
+    options.guard->start_waiting();
+  }
+  AVDictionary* protocol = protocol_options(url, options);
   LogWatch watch;
   // "file:" keeps FFmpeg from reading a protocol name into a file name that holds a colon.
   const std::string address = is_local_file(url) ? "file:" + url : url;
-  int result = avformat_open_input(&raw, own ? nullptr : address.c_str(), nullptr, &options);
-  av_dict_free(&options);
+  int result = avformat_open_input(&raw, own ? nullptr : address.c_str(), nullptr, &protocol);
+  av_dict_free(&protocol);
   if (result < 0) free_stdin(own);  // `raw` is gone
   AvInputPtr format(raw);
   if (result >= 0) {
     LogWatch format_watch(format.get());
+    if (options.guard) options.guard->start_waiting();
     result = avformat_find_stream_info(format.get(), nullptr);
-    if (complaint) *complaint = format_watch.first_error();
+    if (options.complaint) *options.complaint = format_watch.first_error();
   }
   if (result < 0) {
-    std::string reason = av_error_text(result);
+    std::string reason = options.guard ? options.guard->reason() : std::string();
+    if (reason.empty()) reason = av_error_text(result);
     if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
-    throw MediaError(url + ": cannot be opened as video or picture: " + reason);
+    throw MediaError(without_credentials(url) + ": cannot be opened as video or picture: " + reason);
   }
   return format;
 }
@@ -186,7 +219,7 @@ void receive_ffmpeg_log(void* context, int level, const char* format, va_list ar
   if (!is_watched && !is_shown) return;
   char text[1024];
   std::vsnprintf(text, sizeof(text), format, arguments);
-  const std::string line = strip(text);
+  const std::string line = without_credentials(strip(text));
   if (line.empty()) return;
   for (LogWatch* watch = is_watched ? innermost_watch : nullptr; watch; watch = watch->outer_) {
     const bool is_owner = !watch->owner_ || watch->owner_ == context;

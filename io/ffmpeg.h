@@ -13,12 +13,14 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 namespace hqtrack {
 
@@ -63,12 +65,38 @@ std::string av_error_text(int code);
 /// Microseconds as a time base.
 inline constexpr AVRational kMicroseconds = {1, 1000000};
 
-/// Opens an input and reads its stream headers; that reads some packets ahead, and `complaint`, where given,
-/// gets what the format first said against them. While the input lives, a stop of `interrupted`, where given,
-/// ends what waits for data with AVERROR_EXIT; it is borrowed. Throws MediaError: "URL: cannot be opened:
-/// ...".
-AvInputPtr open_input(const std::string& url, std::string* complaint = nullptr,
-                      const std::stop_token* interrupted = nullptr);
+/// Ends what waits for data: when it is interrupted, or when nothing came for too long. FFmpeg asks it in all
+/// protocols, where timeouts of their own some have and some have not.
+class InputGuard {
+ public:
+  /// timeout_us: 0 waits for ever.
+  explicit InputGuard(std::stop_token interrupted = {}, int64_t timeout_us = 0)
+      : interrupted_(std::move(interrupted)), timeout_us_(timeout_us) {}
+
+  /// From now on something is waited for.
+  void start_waiting() { since_ = Clock::now(); }
+  bool is_interrupted() const { return interrupted_.stop_requested(); }
+  bool has_timed_out() const;
+  /// "no data for 5 s", where that is why it ended.
+  std::string reason() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::stop_token interrupted_;
+  int64_t timeout_us_;
+  Clock::time_point since_ = Clock::now();
+};
+
+/// How an input is opened.
+struct InputOptions {
+  InputGuard* guard = nullptr;       // borrowed while the input lives
+  std::string rtsp_transport = {};   // tcp or udp; empty: FFmpeg's choice
+  std::string* complaint = nullptr;  // gets what the format first said against its headers
+};
+
+/// Opens an input and reads its stream headers; that reads some packets ahead. Throws MediaError: "URL:
+/// cannot be opened: ...", without credentials.
+AvInputPtr open_input(const std::string& url, const InputOptions& options = {});
 
 /// Keeps the first error-level message of one decoder, whichever of the decoder's threads writes it: with
 /// several threads that is all FFmpeg tells of a picture it had to drop.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/frame.h"
+#include "io/stream_event.h"
 
 namespace hqtrack {
 
@@ -11,6 +12,8 @@ class FrameSink {
   virtual ~FrameSink() = default;
   /// Throws OutputError naming the file.
   virtual void write(const TrackedFrame& frame) = 0;
+  /// Something happened to a live source; in order with the frames. Throws OutputError.
+  virtual void write_event(const StreamEvent& /*event*/) {}
   /// Completes the output and gives it its final name. Called once, also after an interruption.
   virtual void finish() = 0;
 };

@@ -28,7 +28,11 @@ std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 
 /// NDJSON, one line a frame:
 /// {"index":0,"pts":0.033367,"objects":[{"id":1,"name":"box","box":[x0,y0,x1,y1],"area":123,"score":0.98,"state":"tracked"}]}
-/// pts in seconds; box null when lost. "-" is standard output; each line is flushed.
+/// pts in seconds; box null when lost. Of a live source also {"event":"outage","pts":12.5,"reason":"no data
+/// for 5.0 s"},
+/// {"event":"resumed","pts":19.1,"seconds":6.6,"attempts":3},
+/// {"event":"size_changed","pts":..,"reason":"1280x720"}.
+/// "-" is standard output; each line is flushed.
 std::unique_ptr<FrameSink> open_event_sink(const std::string& file_or_dash);
 
 }  // namespace hqtrack

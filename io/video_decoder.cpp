@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "io/network_url.h"
 
 namespace hqtrack {
 namespace {
@@ -46,19 +47,24 @@ bool is_corrupt(const AVFrame& frame) {
 
 }  // namespace
 
-VideoDecoder::VideoDecoder(const std::string& url, std::stop_token interrupted)
-    : url_(url), interrupted_(std::move(interrupted)), format_(open_input(url, &complaint_, &interrupted_)) {
+VideoDecoder::VideoDecoder(const std::string& url, const SourceConfig& config)
+    : url_(without_credentials(url)),
+      is_live_(config.live.has_value()),
+      guard_(config.interrupted, is_live_ ? config.live->timeout_us : 0),
+      format_(open_input(url, {.guard = &guard_,
+                               .rtsp_transport = is_live_ ? config.live->rtsp_transport : std::string(),
+                               .complaint = &complaint_})) {
   stream_ = find_video_stream(*format_);
-  if (!stream_) throw MediaError(url + ": expected a video stream, found " + describe_streams(*format_));
+  if (!stream_) throw MediaError(url_ + ": expected a video stream, found " + describe_streams(*format_));
   is_mov_ = std::strstr(format_->iformat->name, "mov") != nullptr;
   is_matroska_ = std::strstr(format_->iformat->name, "matroska") != nullptr;
-  if (!is_matroska_) complaint_.clear();
+  if (!is_matroska_ || is_live_) complaint_.clear();
   if (is_mov_) promised_packets_ = avformat_index_get_entries_count(stream_);
   for (unsigned i = 0; i < format_->nb_streams; ++i) {
     // Elsewhere the end of the other streams tells whether the file is whole.
     if (is_mov_ && format_->streams[i] != stream_) format_->streams[i]->discard = AVDISCARD_ALL;
   }
-  codec_ = open_decoder(url, *stream_, /*threads=*/0, &decoder_log_);
+  codec_ = open_decoder(url_, *stream_, /*threads=*/0, &decoder_log_);
 }
 
 bool VideoDecoder::has_audio() const {
@@ -112,7 +118,8 @@ AvFramePtr VideoDecoder::read() {
     if (result == AVERROR(EAGAIN)) {
       send_packet();
     } else if (result == AVERROR_EOF) {
-      if (interrupted_.stop_requested()) return nullptr;
+      if (guard_.is_interrupted()) return nullptr;
+      if (is_live_) throw_lost();
       if (!damage().empty()) throw_damage(damage());
       check_promises();
       return nullptr;
@@ -120,17 +127,17 @@ AvFramePtr VideoDecoder::read() {
       if (refusal_.empty()) refusal_ = av_error_text(result);
     } else {
       // A stream that is entered in its middle may lose or break pictures until its first key frame.
-      if (num_pictures_ == 0 && (was_sought_ || !starts_with_key_)) {
+      if (num_pictures_ == 0 && (was_sought_ || is_live_ || !starts_with_key_)) {
         if (is_corrupt(*frame)) continue;
         pending_.erase(pending_.begin(), pending_.lower_bound(frame->pts));
         decoder_log_.clear();
         refusal_.clear();
       }
-      note_picture(*frame);
+      if (!is_live_) note_picture(*frame);
       frame->pts = picture_time(*frame);
       // What was read just before the damage came to light is trusted only if it follows without a gap.
       const bool has_gap = num_pictures_ > 0 && frame->pts > next_pts_ + picture_duration(*frame) / 2;
-      if (has_gap && !damage().empty()) throw_damage(damage());
+      if (!is_live_ && has_gap && !damage().empty()) throw_damage(damage());
       next_pts_ = frame->pts + picture_duration(*frame);
       ++num_pictures_;
       return frame;
@@ -152,7 +159,7 @@ int64_t VideoDecoder::picture_duration(const AVFrame& frame) const {
 
 /// Gives the decoder the next packet of the stream, or tells it that there are no more.
 void VideoDecoder::send_packet() {
-  if (is_draining_) throw_damage("the decoder asks for more than there is");
+  if (is_draining_) is_live_ ? throw_lost() : throw_damage("the decoder asks for more than there is");
   if (!read_packet()) {
     is_draining_ = true;
     avcodec_send_packet(codec_.get(), nullptr);
@@ -166,6 +173,7 @@ void VideoDecoder::send_packet() {
 /// Next packet of the video stream into packet_. False at the end, which damage brings about too.
 bool VideoDecoder::read_packet() {
   LogWatch watch(format_.get());
+  guard_.start_waiting();
   while (true) {
     av_packet_unref(packet_.get());
     const int result = av_read_frame(format_.get(), packet_.get());
@@ -175,10 +183,10 @@ bool VideoDecoder::read_packet() {
       damage_ = av_error_text(format_->pb->error);
     }
     // Matroska skips damage on its own and only the message tells.
-    if (damage_.empty() && is_matroska_) damage_ = watch.first_error();
+    if (damage_.empty() && is_matroska_ && !is_live_) damage_ = watch.first_error();
     if (!damage_.empty() || result < 0) return false;
     if (packet_->stream_index == stream_->index && (packet_->flags & AV_PKT_FLAG_CORRUPT) &&
-        num_pictures_ > 0) {
+        num_pictures_ > 0 && !is_live_) {
       damage_ = "a packet is incomplete";
       return false;
     }
@@ -196,6 +204,7 @@ void VideoDecoder::note_packet(const AVPacket& packet) {
   }
   if (packet.stream_index != stream_->index) return;
   if (num_packets_++ == 0) starts_with_key_ = packet.flags & AV_PKT_FLAG_KEY;
+  if (is_live_) return;  // nothing is promised
   if (packet.pts == AV_NOPTS_VALUE || packet.pts != packet.dts) has_true_times_ = true;
   if (packet.pts != AV_NOPTS_VALUE && !(packet.flags & AV_PKT_FLAG_DISCARD)) pending_.insert(packet.pts);
 }
@@ -253,6 +262,13 @@ void VideoDecoder::check_promises() const {
     throw_damage("the file ends at " + std::to_string(last_end_us_ / 1000) + " of " +
                  std::to_string(expected_us / 1000) + " ms");
   }
+}
+
+/// A live stream has come to its end.
+void VideoDecoder::throw_lost() const {
+  std::string reason = guard_.reason();
+  if (reason.empty()) reason = damage_.empty() ? "the stream ended" : damage_;
+  throw MediaError(url_ + ": " + reason);
 }
 
 void VideoDecoder::throw_damage(const std::string& reason) const {

@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "io/ffmpeg.h"
+#include "io/frame_source.h"
 
 namespace hqtrack {
 
@@ -22,9 +22,11 @@ struct FrameCount {
 /// that complains and still gives every picture is believed. Used by one thread.
 class VideoDecoder {
  public:
-  /// Opens the stream. Throws MediaError: not there, no video in it, no decoder.
-  /// A stop of `interrupted` ends the stream where it is.
-  explicit VideoDecoder(const std::string& url, std::stop_token interrupted = {});
+  /// Opens the stream. Throws MediaError: not there, no video in it, no decoder. A stop of
+  /// `config.interrupted` ends the stream where it is. A live stream may be entered anywhere, and damage in
+  /// it is no reason to stop: FFmpeg's best guess of a picture is given, and only a lost connection is an
+  /// error.
+  explicit VideoDecoder(const std::string& url, const SourceConfig& config = {});
 
   /// Goes to the key frame at or before `time_us` (from the start of the video). False when the input cannot
   /// seek. Only before the first `read`.
@@ -60,10 +62,12 @@ class VideoDecoder {
   bool has_decoding_times() const;
   int64_t picture_time(const AVFrame& frame);
   void check_promises() const;
+  [[noreturn]] void throw_lost() const;
   [[noreturn]] void throw_damage(const std::string& reason) const;
 
-  std::string url_;
-  std::stop_token interrupted_;
+  std::string url_;  // without credentials
+  bool is_live_;
+  InputGuard guard_;
   std::string complaint_;  // of Matroska, when it was opened
   AvInputPtr format_;
   AVStream* stream_ = nullptr;  // owned by format_

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "io/network_url.h"
 
 extern "C" {
 #include <libavutil/pixdesc.h>
@@ -25,15 +26,15 @@ std::string size_text(int width, int height) { return std::to_string(width) + "x
 }  // namespace
 
 VideoReader::VideoReader(const std::string& url, const SourceConfig& config)
-    : url_(url), config_(config), converter_(url) {
+    : url_(url), shown_url_(without_credentials(url)), config_(config), converter_(shown_url_) {
   start();
   fill_info(*held_);
   next_ = next_frame();
   if (!next_) {
     std::string found =
         info_.duration_us ? "an end at " + in_seconds(*decoder_->duration_us()) : "an earlier end";
-    throw MediaError(url + ": expected a frame at or after " + in_seconds(config.start_us) + ", found " +
-                     found);
+    throw MediaError(shown_url_ + ": expected a frame at or after " + in_seconds(config.start_us) +
+                     ", found " + found);
   }
 }
 
@@ -43,8 +44,8 @@ void VideoReader::start() {
   // beginning.
   constexpr int64_t kMarginUs = 10000000;
   for (const int64_t time_us : std::array{config_.start_us, config_.start_us - kMarginUs, int64_t{0}}) {
-    decoder_ = std::make_unique<VideoDecoder>(url_, config_.interrupted);
-    deinterlacer_ = std::make_unique<Deinterlacer>(url_, decoder_->stream().time_base);
+    decoder_ = std::make_unique<VideoDecoder>(url_, config_);
+    deinterlacer_ = std::make_unique<Deinterlacer>(shown_url_, decoder_->stream().time_base);
     is_drained_ = false;
     held_.reset();
     const bool was_sought = time_us > 0 && decoder_->seek(time_us);
@@ -52,7 +53,7 @@ void VideoReader::start() {
     const bool is_usable = held_ && held_->pts != AV_NOPTS_VALUE && picture_us(*held_) <= config_.start_us;
     if (!was_sought || is_usable) break;
   }
-  if (!held_) throw MediaError(url_ + ": no frame could be decoded");
+  if (!held_) throw MediaError(shown_url_ + ": no frame could be decoded");
 }
 
 void VideoReader::fill_info(const AVFrame& first) {
@@ -69,8 +70,11 @@ void VideoReader::fill_info(const AVFrame& first) {
   info_.codec = avcodec_get_name(stream.codecpar->codec_id);
   const char* pixel_format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(first.format));
   info_.pixel_format = pixel_format ? pixel_format : "unknown";
-  info_.height = orientation_.is_transposed ? first.width : first.height;
-  info_.width = orientation_.is_transposed ? first.height : first.width;
+  const FrameSize size = config_.frame_size.value_or(stream_size());
+  info_.height = size.height;
+  info_.width = size.width;
+  height_ = static_cast<int>(orientation_.is_transposed ? size.width : size.height);
+  width_ = static_cast<int>(orientation_.is_transposed ? size.height : size.width);
   const AVRational rate = stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : stream.r_frame_rate;
   if (rate.num > 0 && rate.den > 0) {
     info_.rate_num = rate.num;
@@ -101,6 +105,12 @@ void VideoReader::fill_info(const AVFrame& first) {
   }
 }
 
+FrameSize VideoReader::stream_size() const {
+  FrameSize size{.height = coded_height_, .width = coded_width_};
+  if (orientation_.is_transposed) std::swap(size.height, size.width);
+  return size;
+}
+
 std::optional<Frame> VideoReader::read() {
   // Only the first frame is read ahead: its predecessors are never kept back by damage behind them.
   std::optional<Frame> frame = next_ ? std::exchange(next_, std::nullopt) : next_frame();
@@ -119,12 +129,13 @@ std::optional<Frame> VideoReader::next_frame() {
     if (config_.duration_us && time_us >= config_.start_us + *config_.duration_us) break;
     if ((picture->height != coded_height_ || picture->width != coded_width_) && !has_warned_size_) {
       has_warned_size_ = true;
-      log_warning(url_ + ": frames change from " + size_text(coded_width_, coded_height_) + " to " +
+      log_warning(shown_url_ + ": frames change from " + size_text(coded_width_, coded_height_) + " to " +
                   size_text(picture->width, picture->height) + " at " + in_seconds(time_us) +
                   "; they are scaled to the first size");
     }
-    return Frame{.pts_us = time_us,
-                 .image = converter_.convert(*picture, orientation_, coded_height_, coded_width_)};
+    coded_height_ = picture->height;
+    coded_width_ = picture->width;
+    return Frame{.pts_us = time_us, .image = converter_.convert(*picture, orientation_, height_, width_)};
   }
   is_drained_ = true;  // also when the part that is asked for is over
   return std::nullopt;

@@ -23,6 +23,8 @@ class VideoReader : public FrameSource {
 
   const VideoInfo& info() const override { return info_; }
   std::optional<Frame> read() override;
+  /// Of the picture read last, as it is shown, before it is scaled to `SourceConfig::frame_size`.
+  FrameSize stream_size() const;
 
  private:
   void start();
@@ -31,7 +33,7 @@ class VideoReader : public FrameSource {
   void fill_info(const AVFrame& first);
   int64_t picture_us(const AVFrame& frame) const;
 
-  std::string url_;
+  std::string url_, shown_url_;
   SourceConfig config_;
   VideoInfo info_;
   std::unique_ptr<VideoDecoder> decoder_;
@@ -39,7 +41,8 @@ class VideoReader : public FrameSource {
   RgbConverter converter_;
   FrameClock clock_;
   Orientation orientation_;
-  int coded_height_ = 0, coded_width_ = 0;  // of the first frame, before turning
+  int coded_height_ = 0, coded_width_ = 0;  // of the frame read last, before turning
+  int height_ = 0, width_ = 0;              // of the frames given, before turning
   bool is_drained_ = false;                 // the decoder has no more
   bool has_warned_size_ = false;
   std::exception_ptr damage_;  // told when the pictures before it are out

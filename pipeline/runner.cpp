@@ -4,6 +4,8 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <exception>
@@ -11,6 +13,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/bounded_queue.h"
@@ -19,6 +22,8 @@
 
 namespace hqtrack {
 namespace {
+
+constexpr size_t kLiveFrames = 16, kLiveSinkFrames = 32;  // that wait for a stage, and for a sink
 
 /// One run of `run_pipeline`. A stop ends reading and tracking at once; sinks always write what was tracked.
 /// A sink that fails closes its queue, so the tracker never waits for it.
@@ -30,15 +35,21 @@ class Run {
         track_(track),
         sinks_(sinks),
         options_(options),
-        frames_(options.queue_frames),
+        frames_(options.live ? kLiveFrames : options.queue_frames,
+                options.live ? FullQueuePolicy::kDropOldest : FullQueuePolicy::kBlock),
         encoded_(1),
-        unrefined_(options.queue_frames) {
-    for (size_t i = 0; i < sinks.size(); ++i) tracked_.emplace_back(options.queue_frames);
+        unrefined_(options.live ? kLiveFrames : options.queue_frames) {
+    for (size_t i = 0; i < sinks.size(); ++i) {
+      write_times_.emplace_back();
+      options.live ? tracked_.emplace_back(kLiveSinkFrames, FullQueuePolicy::kDropOldest)
+                   : tracked_.emplace_back(options.queue_frames);
+    }
   }
 
   RunSummary execute() {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     {
+      const auto listening = pass_on_events();
       const std::stop_callback forward(options_.interrupted, [this] { stop_.request_stop(); });
       std::vector<std::jthread> threads;
       const auto start_stage = [&](auto stage, auto close) {
@@ -50,18 +61,75 @@ class Run {
                   [this] { options_.refine ? unrefined_.close() : close_sinks(); });
       if (options_.refine) start_stage([this] { refine_frames(); }, [this] { close_refined(); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
-        start_stage([this, i] { write_frames(*sinks_[i], tracked_[i]); }, [this, i] { tracked_[i].close(); });
+        start_stage([this, i] { write_frames(*sinks_[i], tracked_[i], write_times_[i]); },
+                    [this, i] { tracked_[i].close(); });
       }
     }
     if (first_error_) std::rethrow_exception(first_error_);
     summary_.was_interrupted = options_.interrupted.stop_requested();
     // Who interrupts often ends the program at the other end of a pipe as well.
     if (damage_ && !summary_.was_interrupted) std::rethrow_exception(damage_);
-    summary_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    summary_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    summary_.dropped = dropped_ + frames_.dropped();
+    for (const auto& queue : tracked_) summary_.unwritten.push_back(queue.dropped());
+    summary_.latency = latency_.percentiles();
     return std::move(summary_);
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Delivered {
+    TrackedFrame tracked;
+    Clock::time_point since;
+  };
+  using Output = std::variant<Delivered, StreamEvent>;  // what a sink gets
+
+  // When frames were taken up by a stage, and how long they took from there to the sinks.
+  static constexpr size_t kMostInFlight = 64;
+  struct Pops {
+    std::array<std::atomic<Clock::time_point>, kMostInFlight> times{};  // by index, in a ring
+    StageTime rest;
+    void add(const Frame& frame, Clock::time_point now) {
+      rest.add(now - times[frame.index % kMostInFlight].load());
+    }
+  };
+
+  // Events of the source go to the sinks as long as the result lives.
+  std::shared_ptr<void> pass_on_events() {
+    if (!options_.live || !options_.live->events) return nullptr;
+    options_.live->events->listen([this](const StreamEvent& event) {
+      for (auto& queue : tracked_) queue.push(event, {});
+    });
+    return {nullptr, [events = options_.live->events](void*) { events->listen({}); }};
+  }
+
+  // Whether the result of a frame would come too late if that took this much longer.
+  bool is_late(const Frame& frame, Clock::duration rest) const {
+    return options_.live && Clock::now() + rest > frame.received + options_.live->max_latency;
+  }
+
+  // From the end of all work on a frame until the first sink has it.
+  Clock::duration write_time() const {
+    Clock::duration least = Clock::duration::max();
+    for (const StageTime& time : write_times_) least = std::min(least, time.mean());
+    return write_times_.empty() ? Clock::duration(0) : least;
+  }
+
+  // Next frame. Where its result would not come in time if it took as long as those of the last ones did, the
+  // newest there is.
+  std::optional<Frame> pop_in_time(BoundedQueue<Frame>& frames, Pops& pops) {
+    std::optional<Frame> frame = frames.pop(stop_.get_token());
+    if (!frame || !options_.live) return frame;
+    if (is_late(*frame, pops.rest.mean() + write_time())) {
+      while (frame && frames.size() > 0) {
+        frame = frames.pop(stop_.get_token());
+        ++dropped_;
+      }
+    }
+    if (frame) pops.times[frame->index % kMostInFlight] = Clock::now();
+    return frame;
+  }
+
   // However a stage ends, the next ones must learn that no more will come, and why.
   template <class Stage, class Close>
   void guarded(Stage stage, Close close) {
@@ -97,7 +165,11 @@ class Run {
     set_threads(encoder_threads(), encoder_threads());
     give_way();
     const std::stop_token stop = stop_.get_token();
-    while (std::optional<Frame> frame = frames_.pop(stop)) {
+    while (true) {
+      // What is encoded early waits for the tracker, and grows old.
+      if (options_.live && !encoded_.wait_for_room(stop)) break;
+      std::optional<Frame> frame = pop_in_time(frames_, encode_pops_);
+      if (!frame) break;
       options_.encode_ahead(*frame);
       if (!encoded_.push(std::move(*frame), stop)) break;
     }
@@ -106,7 +178,7 @@ class Run {
   void track_frames(BoundedQueue<Frame>& frames) {
     if (options_.encode_ahead)
       set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
-    while (std::optional<Frame> frame = frames.pop(stop_.get_token())) {
+    while (std::optional<Frame> frame = pop_in_time(frames, track_pops_)) {
       TrackedFrame tracked = track_(std::move(*frame));
       if (!options_.refine) {
         deliver(tracked);
@@ -118,13 +190,29 @@ class Run {
 
   void refine_frames() {
     give_way();
-    while (std::optional<TrackedFrame> tracked = unrefined_.pop({}))
-      deliver(options_.refine(std::move(*tracked)));
+    while (std::optional<TrackedFrame> tracked = unrefined_.pop({})) {
+      const Clock::time_point start = Clock::now();
+      const bool is_shed = options_.live && (unrefined_.size() > 0 ||
+                                             is_late(tracked->frame, refine_time_.mean() + write_time()));
+      if (is_shed) {
+        ++summary_.unrefined;
+        deliver(*tracked);
+      } else {
+        const TrackedFrame refined = options_.refine(std::move(*tracked));
+        refine_time_.add(Clock::now() - start);
+        deliver(refined);
+      }
+    }
   }
 
   void deliver(const TrackedFrame& tracked) {
     count(tracked);
-    for (auto& queue : tracked_) queue.push(tracked, {});
+    const Clock::time_point now = Clock::now();
+    if (options_.live) {
+      if (options_.encode_ahead) encode_pops_.add(tracked.frame, now);
+      track_pops_.add(tracked.frame, now);
+    }
+    for (auto& queue : tracked_) queue.push(Delivered{tracked, now}, {});
     if (options_.on_frame) options_.on_frame(tracked);
   }
 
@@ -138,10 +226,21 @@ class Run {
     for (auto& queue : tracked_) queue.close();
   }
 
-  void write_frames(FrameSink& sink, BoundedQueue<TrackedFrame>& queue) {
+  void write_frames(FrameSink& sink, BoundedQueue<Output>& queue, StageTime& time) {
     give_way();
     bool has_written = false;
-    for (; const std::optional<TrackedFrame> frame = queue.pop({}); has_written = true) sink.write(*frame);
+    while (const std::optional<Output> output = queue.pop({})) {
+      if (const auto* const event = std::get_if<StreamEvent>(&*output)) {
+        sink.write_event(*event);
+        continue;
+      }
+      const auto& [tracked, since] = std::get<Delivered>(*output);
+      sink.write(tracked);
+      has_written = true;
+      if (!options_.live) continue;
+      time.add(Clock::now() - since);
+      latency_.add(Clock::now() - tracked.frame.received);
+    }
     // A run that failed before its first frame leaves what lay there before.
     if (has_written || !(stop_.stop_requested() || damage_)) sink.finish();
   }
@@ -163,7 +262,12 @@ class Run {
   BoundedQueue<Frame> frames_;
   BoundedQueue<Frame> encoded_;
   BoundedQueue<TrackedFrame> unrefined_;
-  std::deque<BoundedQueue<TrackedFrame>> tracked_;  // one a sink
+  std::deque<BoundedQueue<Output>> tracked_;  // one a sink
+  std::deque<StageTime> write_times_;         // one a sink
+  Pops encode_pops_, track_pops_;
+  StageTime refine_time_;
+  LatencyHistogram latency_;
+  std::atomic<int64_t> dropped_ = 0;
   std::stop_source stop_;
   std::mutex error_mutex_;
   std::exception_ptr first_error_, damage_;

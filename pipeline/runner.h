@@ -1,20 +1,31 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "core/frame.h"
 #include "io/frame_sink.h"
 #include "io/frame_source.h"
+#include "io/stream_event.h"
+#include "pipeline/latency.h"
 
 namespace hqtrack {
 
 /// One frame in, the same frame with its objects out. Called by one thread, in display order.
 using TrackStep = std::function<TrackedFrame(Frame)>;
+
+/// How a source is followed that does not wait.
+struct LiveRun {
+  std::chrono::microseconds max_latency{500'000};  // from the reception of a frame to its result
+  std::shared_ptr<StreamEvents> events = {};       // passed on to the sinks; may be null
+};
 
 struct RunOptions {
   size_t queue_frames = 3;  // frames waiting between two stages; changes no result
@@ -22,6 +33,7 @@ struct RunOptions {
   std::function<void(const Frame&)> encode_ahead = {};
   /// Called after the frame was tracked, by a thread of its own, in order.
   std::function<TrackedFrame(TrackedFrame)> refine = {};
+  std::optional<LiveRun> live = {};
   std::stop_token interrupted = {};  // ends the run early, with complete outputs
   /// Progress; called by the last thread before the sinks.
   std::function<void(const TrackedFrame&)> on_frame = {};
@@ -33,11 +45,21 @@ struct RunSummary {
   std::map<int64_t, int64_t>
       times_lost;  // by object id: how often it went from seen to lost; only those that did
   bool was_interrupted = false;
+  // Of a live source. All frames that the source had are tracked or dropped, in `read` or here.
+  int64_t dropped = 0;                    // not tracked: they would have been late
+  int64_t unrefined = 0;                  // tracked, but not refined: that would have made them late
+  std::vector<int64_t> unwritten;         // by sink: frames that it was too slow for
+  LatencyHistogram::Percentiles latency;  // from reception to the end of each sink's work
   double frames_per_second() const { return seconds > 0 ? static_cast<double>(frames) / seconds : 0; }
 };
 
 /// Streams a video through the tracker into all sinks: reader, encoder, tracker, refiner and every sink have
 /// a thread of their own, queues between them block when full, so nothing is lost.
+///
+/// A live source (`RunOptions::live`) is never made to wait. Where a frame's result would come later than
+/// `max_latency`, by what the stages took lately, it is not refined; where that does not help either, and a
+/// newer frame is there, it is not tracked. A sink that is too slow misses the oldest frames, and stops
+/// nobody else.
 ///
 /// However a run ends, all sinks have got the same frames and are finished, so that what was written is
 /// playable:

@@ -27,6 +27,7 @@ packages=(
   libyaml-cpp-dev libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev
+  libgstrtspserver-1.0-dev gstreamer1.0-plugins-good
 )
 
 third_party="$root/third_party"

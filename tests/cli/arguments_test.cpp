@@ -102,6 +102,39 @@ TEST(TrackArguments, StandardInputIsAnInput) {
   EXPECT_FALSE(arguments->overwrites);
 }
 
+TEST(TrackArguments, AStreamIsFollowedAsItComes) {
+  const auto live_of = [](Texts args) {
+    args.insert(args.end(), {"--mask", "a.png", "-oout.mp4"});
+    return parse_track_arguments(args)->source.live;
+  };
+  EXPECT_FALSE(live_of({"a.mp4"}));
+  EXPECT_FALSE(live_of({"http://h/a.mp4"}));
+  EXPECT_TRUE(live_of({"http://h/a.m3u8", "--live"}));
+  EXPECT_TRUE(live_of({"-", "--live"}));
+  const auto plain = live_of({"rtsp://camera/1"});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->rtsp_transport, "tcp");
+  EXPECT_FALSE(plain->max_outage_us);
+  const auto tuned = live_of({"rtsp://camera/1", "--rtsp-transport", "udp", "--timeout", "2", "--max-outage",
+                              "1:00", "--max-latency", "0.25"});
+  EXPECT_EQ(tuned->rtsp_transport, "udp");
+  EXPECT_EQ(tuned->timeout_us, 2'000'000);
+  EXPECT_EQ(tuned->max_outage_us, 60'000'000);
+  EXPECT_EQ(tuned->max_latency_us, 250'000);
+  const auto error = [](Texts args) {
+    args.insert(args.end(), {"--mask", "a.png", "-oout.mp4"});
+    return track_error(args);
+  };
+  EXPECT_EQ(error({"http://me:secret@h/a", "--max-outage", "5"}),
+            "--max-outage: expected a live stream (rtsp://..., or --live), found http://***@h/a");
+  EXPECT_EQ(error({"rtsp://h/a", "--timeout", "0"}), "--timeout: expected more than 0, found 0");
+  EXPECT_EQ(error({"rtsp://h/a", "--rtsp-transport", "ip"}),
+            "--rtsp-transport: expected tcp or udp, found 'ip'");
+  EXPECT_EQ(error({"rtsp://h/a", "--start", "5"}), "--start: has no meaning for a live stream");
+  EXPECT_EQ(error({"frames/%05d.jpg", "--live"}),
+            "--live: expected a stream, found pictures: frames/%05d.jpg");
+}
+
 TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({}), "INPUT: expected, found none; see --help");
   EXPECT_EQ(track_error({"a", "b", "-o", "o", "--mask", "m"}), "'b': unexpected argument; see --help");
@@ -221,11 +254,12 @@ TEST(TrackArguments, OutputsMayNotBeInputs) {
 TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
   const std::string help = kTrackHelp;
   const Texts lines = testing::lines_of(help);
-  EXPECT_LE(lines.size(), 23U);
+  EXPECT_LE(lines.size(), 24U);
   for (const std::string& line : lines) EXPECT_LE(line.size(), 80U) << line;
-  for (const char* option : {"-o, --output", "--masks", "--events", "--mask ", "--box", "--point", "--at",
-                             "--id", "--prompts", "--name", "--start", "--duration", "--config", "--weights",
-                             "--set", "--device", "--threads", "--overwrite", "--quiet"}) {
+  for (const char* option :
+       {"-o, --output", "--masks",   "--events", "--mask ",  "--box",      "--point",     "--at",
+        "--id",         "--prompts", "--name",   "--start",  "--duration", "--live",      "--max-latency",
+        "--config",     "--weights", "--set",    "--device", "--threads",  "--overwrite", "--quiet"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }
 }

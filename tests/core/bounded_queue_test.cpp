@@ -112,5 +112,19 @@ TEST(BoundedQueue, LosesNothingBetweenManyThreads) {
   EXPECT_EQ(all, expected);
 }
 
+TEST(BoundedQueue, WaitsForRoom) {
+  BoundedQueue<int> queue(1);
+  EXPECT_TRUE(queue.wait_for_room({}));
+  queue.push(1, {});
+  std::jthread taker([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    queue.pop({});
+  });
+  EXPECT_TRUE(queue.wait_for_room({}));
+  EXPECT_EQ(queue.size(), 0U);
+  queue.close();
+  EXPECT_FALSE(queue.wait_for_room({}));
+}
+
 }  // namespace
 }  // namespace hqtrack

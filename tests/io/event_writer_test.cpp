@@ -57,6 +57,27 @@ TEST(EventWriter, WritesTheDocumentedLine) {
       "\n");
 }
 
+TEST(EventWriter, TellsWhatHappensToTheSource) {
+  const TemporaryFolder folder;
+  const auto sink = open_event_sink((folder.path() / "e.ndjson").string());
+  sink->write_event(
+      {.kind = StreamEvent::Kind::kOutage, .pts_us = 12'500'000, .reason = "no data for 5.0 s"});
+  sink->write_event({.kind = StreamEvent::Kind::kResumed,
+                     .pts_us = 19'125'000,
+                     .reason = {},
+                     .seconds = 6.625,
+                     .attempts = 3});
+  sink->write_event({.kind = StreamEvent::Kind::kSizeChanged, .pts_us = 19'125'001, .reason = "1280x720"});
+  sink->finish();
+  EXPECT_EQ(read(folder.path() / "e.ndjson"),
+            R"({"event":"outage","pts":12.5,"reason":"no data for 5.0 s"})"
+            "\n"
+            R"({"event":"resumed","pts":19.125,"seconds":6.625,"attempts":3})"
+            "\n"
+            R"({"event":"size_changed","pts":19.125001,"reason":"1280x720"})"
+            "\n");
+}
+
 TEST(EventWriter, GivesTheSelectorsVerdictWhereThereIsOne) {
   const TemporaryFolder folder;
   const auto sink = open_event_sink((folder.path() / "e.ndjson").string());

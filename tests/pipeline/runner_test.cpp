@@ -3,6 +3,7 @@
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
@@ -43,6 +44,7 @@ class FakeSource : public FrameSource {
 struct Received {
   std::vector<int64_t> frames;
   std::vector<int64_t> labels;  // value of each frame's label mask
+  std::vector<StreamEvent> events;
   bool is_finished = false;
 };
 
@@ -55,6 +57,7 @@ class FakeSink : public FrameSink {
     received_.frames.push_back(tracked.frame.index);
     received_.labels.push_back(tracked.label_mask.const_data_ptr<uint8_t>()[0]);
   }
+  void write_event(const StreamEvent& event) override { received_.events.push_back(event); }
   void finish() override {
     if (fails_in_finish) throw OutputError("finish failed");
     received_.is_finished = true;
@@ -357,6 +360,113 @@ TEST(RunPipeline, CountsHowOftenAnObjectIsLost) {
       },
       outputs.sinks);
   EXPECT_EQ(summary.times_lost, (std::map<int64_t, int64_t>{{4, 2}}));
+}
+
+/// Frames that come at their own pace, until there are enough.
+class FakeCamera : public FrameSource {
+ public:
+  FakeCamera(int64_t num_frames, std::chrono::milliseconds pause) : num_frames_(num_frames), pause_(pause) {}
+  const VideoInfo& info() const override { return info_; }
+  std::optional<Frame> read() override {
+    if (num_read_ == num_frames_) return std::nullopt;
+    std::this_thread::sleep_until(start_ + num_read_ * pause_);
+    const int64_t index = num_read_++;
+    return Frame{.index = index,
+                 .pts_us = 1000 * index,
+                 .image = at::full({2, 3, 3}, index % 256, at::kByte),
+                 .received = start_ + index * pause_};  // where it waits for its reader, since then
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  int64_t num_frames_, num_read_ = 0;
+  std::chrono::milliseconds pause_;
+  Clock::time_point start_ = Clock::now();
+  VideoInfo info_;
+};
+
+TrackStep slowly(std::chrono::milliseconds time) {
+  return [time](Frame frame) {
+    std::this_thread::sleep_for(time);
+    return label_by_index(std::move(frame));
+  };
+}
+
+TEST(RunLive, DropsFramesRatherThanComeLate) {
+  FakeCamera camera(200, std::chrono::milliseconds(5));
+  TwoSinks outputs;
+  const RunSummary summary =
+      run_pipeline(camera, slowly(std::chrono::milliseconds(20)), outputs.sinks,
+                   {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::milliseconds(100)}});
+  EXPECT_EQ(summary.frames + summary.dropped, 200);
+  EXPECT_GT(summary.dropped, 50);
+  EXPECT_GT(summary.frames, 20);
+  EXPECT_EQ(summary.latency.count, 2 * summary.frames);
+  // Behind all the time, yet never by much more than what it may.
+  EXPECT_LT(summary.latency.p50_ms, 200);
+  EXPECT_TRUE(std::ranges::is_sorted(outputs.received[0].frames));
+  EXPECT_EQ(static_cast<int64_t>(outputs.received[0].frames.size()), summary.frames);
+}
+
+TEST(RunLive, TracksTheNewestFrameHoweverLateItIs) {
+  FakeCamera camera(20, std::chrono::milliseconds(1));
+  TwoSinks outputs;
+  const RunSummary summary =
+      run_pipeline(camera, slowly(std::chrono::milliseconds(10)), outputs.sinks,
+                   {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::microseconds(1)}});
+  EXPECT_GE(summary.frames, 2);
+  EXPECT_EQ(outputs.received[0].frames.back(), 19);
+}
+
+TEST(RunLive, LeavesOutRefinementFirst) {
+  FakeCamera camera(100, std::chrono::milliseconds(10));
+  TwoSinks outputs;
+  const auto refine = [](TrackedFrame tracked) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    return tracked;
+  };
+  const RunSummary summary = run_pipeline(
+      camera, label_by_index, outputs.sinks,
+      {.queue_frames = 1, .refine = refine, .live = LiveRun{.max_latency = std::chrono::seconds(2)}});
+  EXPECT_EQ(summary.frames + summary.dropped, 100);
+  EXPECT_GT(summary.unrefined, 20);
+  EXPECT_LT(summary.dropped, summary.unrefined);
+}
+
+TEST(RunLive, ASlowSinkStopsNobodyElse) {
+  FakeCamera camera(200, std::chrono::milliseconds(2));
+  TwoSinks outputs;
+  outputs.raw[0]->delay = std::chrono::milliseconds(20);
+  const RunSummary summary =
+      run_pipeline(camera, label_by_index, outputs.sinks,
+                   {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::seconds(9)}});
+  EXPECT_EQ(summary.frames + summary.dropped, 200);
+  EXPECT_GT(summary.frames, 100);
+  EXPECT_EQ(static_cast<int64_t>(outputs.received[1].frames.size()), summary.frames);
+  ASSERT_EQ(summary.unwritten.size(), 2U);
+  EXPECT_GT(summary.unwritten[0], 0);
+  EXPECT_EQ(summary.unwritten[1], 0);
+  EXPECT_EQ(static_cast<int64_t>(outputs.received[0].frames.size()) + summary.unwritten[0], summary.frames);
+  EXPECT_EQ(outputs.received[0].frames.back(), 199);
+}
+
+TEST(RunLive, EventsReachEverySink) {
+  FakeCamera camera(5, std::chrono::milliseconds(1));
+  TwoSinks outputs;
+  const auto events = std::make_shared<StreamEvents>();
+  run_pipeline(camera,
+               [&](Frame frame) {
+                 if (frame.index == 2)
+                   events->publish({.kind = StreamEvent::Kind::kOutage, .pts_us = 7, .reason = "gone"});
+                 return label_by_index(std::move(frame));
+               },
+               outputs.sinks, {.queue_frames = 1, .live = LiveRun{.events = events}});
+  events->publish({.reason = "nobody listens any more"});
+  for (const Received& received : outputs.received) {
+    ASSERT_EQ(received.events.size(), 1U);
+    EXPECT_EQ(received.events[0].reason, "gone");
+    EXPECT_TRUE(received.is_finished);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,144 @@
+#include "io/live_source.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <utility>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "io/network_url.h"
+
+namespace hqtrack {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstPause{500}, kLongestPause{15000};
+constexpr size_t kMostFrames = 32;  // that wait for their reader
+
+/// Doubles with every attempt; cameras of one site should not be asked again all at once.
+milliseconds pause_before(int64_t attempt) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const auto doubled = kFirstPause * (int64_t{1} << std::min<int64_t>(attempt, 10));
+  const auto pause = std::min<milliseconds>(doubled, kLongestPause);
+  return milliseconds(static_cast<int64_t>(static_cast<double>(pause.count()) *
+                                           std::uniform_real_distribution<double>(0.75, 1.25)(random)));
+}
+
+}  // namespace
+
+LiveSource::LiveSource(const std::string& url, const SourceConfig& config)
+    : url_(url),
+      shown_url_(without_credentials(url)),
+      config_(config),
+      frames_(kMostFrames, FullQueuePolicy::kDropOldest) {
+  config_.interrupted = stop_.get_token();
+  forward_.emplace(config.interrupted, [this] { stop_.request_stop(); });
+  std::unique_ptr<VideoReader> reader = connect();
+  info_ = reader->info();
+  info_.num_frames.reset();
+  info_.duration_us.reset();
+  info_.has_audio = false;  // it would have to be fetched by a second connection
+  stream_size_ = reader->stream_size();
+  config_.frame_size = FrameSize{.height = info_.height, .width = info_.width};
+  start_ = Clock::now();
+  receiver_ = std::jthread([this, reader = std::move(reader)]() mutable { receive(std::move(reader)); });
+}
+
+LiveSource::~LiveSource() { stop_.request_stop(); }
+
+std::optional<Frame> LiveSource::read() {
+  std::optional<Frame> frame = frames_.pop(stop_.get_token());
+  if (!frame && failure_ && !stop_.stop_requested()) std::rethrow_exception(failure_);
+  if (frame) frame->index = num_read_++;
+  return frame;
+}
+
+std::unique_ptr<VideoReader> LiveSource::connect() const {
+  return std::make_unique<VideoReader>(url_, config_);
+}
+
+void LiveSource::receive(std::unique_ptr<VideoReader> reader) {
+  while (reader) {
+    const std::string reason = receive_all(*reader);
+    reader.reset();
+    if (stop_.stop_requested() || url_ == "-") break;
+    try {
+      reader = reconnect(reason);
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  }
+  frames_.close();
+}
+
+/// Until the connection is lost; returns why.
+std::string LiveSource::receive_all(VideoReader& reader) {
+  clock_.restart();
+  try {
+    while (std::optional<Frame> frame = reader.read()) {
+      if (const FrameSize size = reader.stream_size(); size != stream_size_) {
+        stream_size_ = size;
+        publish({.kind = StreamEvent::Kind::kSizeChanged,
+                 .reason = std::to_string(size.width) + "x" + std::to_string(size.height)});
+      }
+      frame->received = Clock::now();
+      frame->pts_us = clock_.next(frame->pts_us, now_us());
+      if (!frames_.push(std::move(*frame), stop_.get_token())) break;
+    }
+    return "the stream ended";
+  } catch (const MediaError& error) {
+    const std::string reason = error.what(), name = shown_url_ + ": ";
+    return reason.starts_with(name) ? reason.substr(name.size()) : reason;
+  }
+}
+
+/// Null after an interruption.
+std::unique_ptr<VideoReader> LiveSource::reconnect(const std::string& reason) {
+  const Clock::time_point lost = Clock::now();
+  log_warning(shown_url_ + ": lost (" + reason + "); connecting anew");
+  publish({.kind = StreamEvent::Kind::kOutage, .reason = reason});
+  std::string last_reason = reason;
+  for (int64_t attempt = 0; sleep(pause_before(attempt)); ++attempt) {
+    const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - lost).count(); };
+    try {
+      std::unique_ptr<VideoReader> reader = connect();
+      log_info(shown_url_ + ": back after " + std::to_string(static_cast<int64_t>(seconds() + 0.5)) + " s");
+      publish(
+          {.kind = StreamEvent::Kind::kResumed, .reason = {}, .seconds = seconds(), .attempts = attempt + 1});
+      return reader;
+    } catch (const MediaError& error) {
+      if (stop_.stop_requested()) return nullptr;
+      last_reason = error.what();
+      log_debug("attempt " + std::to_string(attempt + 1) + ": " + last_reason);
+    }
+    const auto most_us = config_.live->max_outage_us;
+    if (most_us && seconds() * 1e6 > static_cast<double>(*most_us)) {
+      throw MediaError(shown_url_ + ": expected frames again within " + std::to_string(*most_us / 1'000'000) +
+                       " s, found none: " + last_reason);
+    }
+  }
+  return nullptr;
+}
+
+/// False when it was interrupted.
+bool LiveSource::sleep(milliseconds time) const {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop_.get_token(), time, [] { return false; });
+  return !stop_.stop_requested();
+}
+
+int64_t LiveSource::now_us() const {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_).count();
+}
+
+void LiveSource::publish(StreamEvent event) const {
+  event.pts_us = now_us();
+  if (config_.live->events) config_.live->events->publish(event);
+}
+
+}  // namespace hqtrack

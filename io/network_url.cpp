@@ -1,0 +1,35 @@
+#include "io/network_url.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+
+namespace hqtrack {
+
+std::string without_credentials(const std::string& text) {
+  constexpr std::string_view kMark = "://";
+  std::string shown;
+  size_t done = 0;
+  for (size_t mark = text.find(kMark); mark != std::string::npos; mark = text.find(kMark, done)) {
+    const size_t host = mark + kMark.size();
+    // A password may hold an unescaped '@': what stands before the last one of the authority is hidden.
+    const size_t end = std::min(text.find_first_of("/?# \t'\"", host), text.size());
+    const size_t at = text.substr(host, end - host).rfind('@');
+    shown += text.substr(done, host - done);
+    if (at != std::string::npos) shown += "***@";
+    done = at == std::string::npos ? host : host + at + 1;
+  }
+  return shown + text.substr(done);
+}
+
+bool is_live_url(const std::string& url) {
+  constexpr std::array kSchemes = {"rtsp", "rtsps", "rtp", "udp", "srt", "rtmp", "rtmps"};
+  const size_t colon = url.find("://");
+  if (colon == std::string::npos) return false;
+  std::string scheme = url.substr(0, colon);
+  std::ranges::transform(scheme, scheme.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::ranges::find(kSchemes, scheme) != kSchemes.end();
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace hqtrack {
+
+/// Something that happened to a live source, apart from its frames.
+struct StreamEvent {
+  enum class Kind {
+    kOutage,      // no more frames come: the connection is lost, or nothing was heard for too long
+    kResumed,     // they come again
+    kSizeChanged  // they come in another size than the first, and are scaled to that
+  };
+  Kind kind = Kind::kOutage;
+  int64_t pts_us = 0;    // on the clock of the frames
+  std::string reason;    // of an outage, one line; of a new size, the size
+  double seconds = 0.0;  // of a resumption: how long the outage was
+  int64_t attempts = 0;  // and how many connections were tried
+};
+/// "outage", "resumed", "size_changed".
+const char* to_string(StreamEvent::Kind kind);
+
+/// Carries events from a source to whoever listens, at most one at a time. Any thread.
+class StreamEvents {
+ public:
+  void publish(const StreamEvent& event) {
+    const std::lock_guard lock(mutex_);
+    if (listener_) listener_(event);
+  }
+  /// Called by the thread that publishes, never after another `listen` has returned. Empty: nobody listens.
+  void listen(std::function<void(const StreamEvent&)> listener) {
+    const std::lock_guard lock(mutex_);
+    listener_ = std::move(listener);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::function<void(const StreamEvent&)> listener_;
+};
+
+}  // namespace hqtrack

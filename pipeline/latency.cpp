@@ -1,0 +1,48 @@
+#include "pipeline/latency.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace hqtrack {
+namespace {
+constexpr double kBucketsPerOctave = 12;
+}
+
+void LatencyHistogram::add(std::chrono::steady_clock::duration time) {
+  const double ms = std::chrono::duration<double, std::milli>(time).count();
+  const double bucket = ms > 1 ? std::ceil(kBucketsPerOctave * std::log2(ms)) : 0;
+  const std::lock_guard lock(mutex_);
+  ++counts_[std::min(static_cast<size_t>(bucket), counts_.size() - 1)];
+}
+
+LatencyHistogram::Percentiles LatencyHistogram::percentiles() const {
+  const std::lock_guard lock(mutex_);
+  const int64_t count = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
+  // Upper edge of the bucket in which the share is reached.
+  const auto at = [&](double share) {
+    int64_t sum = 0;
+    for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+      sum += counts_[bucket];
+      if (static_cast<double>(sum) >= share * static_cast<double>(count))
+        return std::exp2(static_cast<double>(bucket) / kBucketsPerOctave);
+    }
+    return 0.0;
+  };
+  if (count == 0) return {};
+  return {.count = count, .p50_ms = at(0.5), .p95_ms = at(0.95), .p99_ms = at(0.99)};
+}
+
+void StageTime::add(Duration time) {
+  constexpr int64_t kFrames = 8;
+  const std::lock_guard lock(mutex_);
+  mean_ = has_some_ ? mean_ + (time - mean_) / kFrames : time;
+  has_some_ = true;
+}
+
+StageTime::Duration StageTime::mean() const {
+  const std::lock_guard lock(mutex_);
+  return mean_;
+}
+
+}  // namespace hqtrack
