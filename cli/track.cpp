@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "io/frame_source.h"
+#include "io/network_url.h"
 #include "io/outputs.h"
 #include "pipeline/hqtrack.h"
 #include "pipeline/runner.h"
@@ -50,10 +51,18 @@ std::unique_ptr<FrameSource> open_until_interrupted(const TrackArguments& argume
 std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& arguments, const VideoInfo& video,
                                                    const Config& config) {
   std::vector<std::unique_ptr<FrameSink>> sinks;
-  if (arguments.video_output) {
-    sinks.push_back(open_video_sink(*arguments.video_output, video, config.overlay, config.encode));
+  const auto events = arguments.source.live ? arguments.source.live->events : nullptr;
+  for (const std::string& output : arguments.video_outputs) {
+    if (is_stream_output(output)) {
+      sinks.push_back(open_stream_sink(output, video, config.overlay, config.encode, events));
+    } else if (arguments.segment_us) {
+      sinks.push_back(
+          open_segmented_sink(output, *arguments.segment_us, video, config.overlay, config.encode, events));
+    } else {
+      sinks.push_back(open_video_sink(output, video, config.overlay, config.encode));
+    }
   }
-  if (arguments.event_output) sinks.push_back(open_event_sink(*arguments.event_output));
+  for (const std::string& output : arguments.event_outputs) sinks.push_back(open_event_sink(output, events));
   if (arguments.mask_output) sinks.push_back(open_mask_sink(*arguments.mask_output));
   return sinks;
 }
@@ -64,9 +73,12 @@ std::string summary_text(const RunSummary& summary, const TrackArguments& argume
                 static_cast<long long>(summary.frames), summary.frames == 1 ? "frame" : "frames",
                 summary.seconds, summary.frames_per_second());
   std::string line = text;
-  if (arguments.video_output) line += ", video " + arguments.video_output->string();
-  if (arguments.mask_output) line += ", masks " + arguments.mask_output->string();
-  if (arguments.event_output && *arguments.event_output != "-") line += ", events " + *arguments.event_output;
+  const auto name = [&](const char* what, const std::string& output) {
+    if (output != "-") line += std::string(", ") + what + " " + without_credentials(output);
+  };
+  for (const std::string& output : arguments.video_outputs) name("video", output);
+  if (arguments.mask_output) name("masks", arguments.mask_output->string());
+  for (const std::string& output : arguments.event_outputs) name("events", output);
   for (const auto& [id, times] : summary.times_lost) {
     line += "; object " + std::to_string(id) + " lost " +
             (times == 1 ? std::string("once") : std::to_string(times) + " times");

@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "core/error.h"
+#include "io/event_socket.h"
 #include "io/list_images.h"
 #include "io/network_url.h"
 #include "io/outputs.h"
@@ -30,7 +31,7 @@ images (frames/%05d.jpg), or - for standard input. For example:
   -o, --output FILE    video with the objects drawn in: .mp4 .mov .mkv .webm
   --masks DIR          palette PNG of each frame: 00000.png, 00001.png ...
   --events FILE|-      NDJSON, a line a frame: boxes, areas, scores, states
-  --live, --max-latency T, --max-outage T   cameras: see docs/streaming.md
+  --live, --segment T ...  cameras; rtsp:// and HLS outputs: docs/streaming.md
   --start T, --duration T   part of the video: seconds or [HH:]MM:SS.mmm
   --config FILE        network and output settings (configs/nano.yaml)
   --weights FILE       weights instead of those the configuration names
@@ -46,12 +47,13 @@ namespace {
 
 po::options_description track_options() {
   const auto text = [] { return po::value<std::string>(); };
+  const auto texts = [] { return po::value<std::vector<std::string>>(); };
   po::options_description options;
   add_prompt_options(options);
   add_network_options(options);
-  options.add_options()("output,o", text())("masks", text())("events", text())("prompts", text())(
+  options.add_options()("output,o", texts())("masks", text())("events", texts())("prompts", text())(
       "start", text())("duration", text())("live", po::bool_switch())("rtsp-transport", text())(
-      "timeout", text())("max-outage", text())("max-latency", text())("weights", text())(
+      "timeout", text())("segment", text())("max-outage", text())("max-latency", text())("weights", text())(
       "overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
 }
@@ -92,6 +94,19 @@ std::optional<LiveConfig> parse_live(const CommandLine& line, const std::string&
   return live;
 }
 
+std::vector<std::string> outputs_of(const CommandLine& line, const std::string& option) {
+  std::vector<std::string> outputs = line.texts(option);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].empty()) throw UsageError("--" + option + ": expected a value, found none");
+    if (std::find(outputs.begin(), outputs.begin() + static_cast<std::ptrdiff_t>(i), outputs[i]) !=
+        outputs.begin() + static_cast<std::ptrdiff_t>(i)) {
+      throw UsageError("--" + option + ": expected different outputs, found " +
+                       without_credentials(outputs[i]) + " several times");
+    }
+  }
+  return outputs;
+}
+
 // The same file or folder, also under another name; neither needs to exist.
 bool is_same_place(const fs::path& a, const fs::path& b) {
   std::error_code error;
@@ -104,13 +119,19 @@ bool is_same_place(const fs::path& a, const fs::path& b) {
   return normal(a) == normal(b);
 }
 
-// Outputs as (option, place), "-" left out.
+// Outputs on this machine as (option, place).
 std::vector<std::pair<std::string, fs::path>> output_places(const TrackArguments& arguments) {
   std::vector<std::pair<std::string, fs::path>> places;
-  if (arguments.video_output) places.emplace_back("--output", *arguments.video_output);
+  for (const std::string& output : arguments.video_outputs) {
+    // Segments get names of their own.
+    const bool is_file = (!is_stream_output(output) && !arguments.segment_us) ||
+                         (output.find("://") == std::string::npos && output != "-");
+    if (is_file) places.emplace_back("--output", output);
+  }
   if (arguments.mask_output) places.emplace_back("--masks", *arguments.mask_output);
-  if (arguments.event_output && *arguments.event_output != "-")
-    places.emplace_back("--events", *arguments.event_output);
+  for (const std::string& output : arguments.event_outputs) {
+    if (output != "-" && !is_event_socket(output)) places.emplace_back("--events", output);
+  }
   return places;
 }
 
@@ -204,18 +225,28 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
     arguments.prompt_file = file;
   }
 
-  arguments.video_output = line->given("output");
+  arguments.video_outputs = outputs_of(*line, "output");
+  if (line->has("segment")) {
+    arguments.segment_us = parse_time_us("--segment", line->text("segment"));
+    if (*arguments.segment_us < 1'000'000)
+      throw UsageError("--segment: expected at least a second, found less");
+    if (std::ranges::all_of(arguments.video_outputs, is_stream_output))
+      throw UsageError("--segment: expected an --output that is a file, found none");
+  }
+  arguments.event_outputs = outputs_of(*line, "events");
   arguments.mask_output = line->given("masks");
-  arguments.event_output = line->given("events");
   arguments.overwrites = line->options["overwrite"].as<bool>();
 
   arguments.network = parse_network(*line);
   arguments.is_quiet = line->options["quiet"].as<bool>();
 
-  if (!arguments.video_output && !arguments.mask_output && !arguments.event_output) {
+  if (arguments.video_outputs.empty() && !arguments.mask_output && arguments.event_outputs.empty()) {
     throw UsageError("expected an output (--output, --masks or --events), found none");
   }
-  if (arguments.video_output == fs::path("-")) throw UsageError("--output: expected a file, found '-'");
+  if (std::ranges::count(arguments.video_outputs, "-") + std::ranges::count(arguments.event_outputs, "-") >
+      1) {
+    throw UsageError("'-': expected one output that goes to standard output, found several");
+  }
   if (arguments.mask_output == fs::path("-")) throw UsageError("--masks: expected a folder, found '-'");
   if (arguments.prompts.entries.empty() && arguments.prompts.detections.empty()) {
     throw UsageError(
@@ -225,7 +256,9 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
 }
 
 void check_outputs(const TrackArguments& arguments, const Config& config) {
-  if (arguments.video_output) check_video_output(*arguments.video_output);
+  for (const std::string& output : arguments.video_outputs) {
+    if (!is_stream_output(output)) check_video_output(output);
+  }
   const auto places = output_places(arguments);
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {

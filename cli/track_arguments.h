@@ -21,8 +21,10 @@ struct TrackArguments {
   PromptArguments prompts;  // those of --prompts included
   std::optional<std::filesystem::path> prompt_file;
 
-  std::optional<std::filesystem::path> video_output, mask_output;
-  std::optional<std::string> event_output;  // a file, or "-"
+  std::vector<std::string> video_outputs;  // files, and what is_stream_output takes
+  std::optional<int64_t> segment_us;       // length of the files among them
+  std::vector<std::string> event_outputs;  // files, "-" or sockets
+  std::optional<std::filesystem::path> mask_output;
   bool overwrites = false;
 
   NetworkArguments network;  // the weights are the tracker's

@@ -91,7 +91,8 @@ std::unique_ptr<AudioTrack> AudioTrack::open(const VideoInfo& source, AVFormatCo
   }
 }
 
-AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output) : url_(without_credentials(source.url)), output_(output) {
+AudioTrack::AudioTrack(const VideoInfo& source, AVFormatContext& output)
+    : url_(without_credentials(source.url)), output_(output) {
   input_ = open_input(source.url);
   const int index = av_find_best_stream(input_.get(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0);
   if (index < 0) throw MediaError(url_ + ": no audio stream");

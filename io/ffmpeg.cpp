@@ -34,7 +34,7 @@ DecoderLog* decoder_log_of(void* context) {
 bool is_local_file(const std::string& url) { return url.find("://") == std::string::npos && url != "-"; }
 
 int is_over(void* guard) {
-  const auto* const input = static_cast<const InputGuard*>(guard);
+  const auto* const input = static_cast<const WaitGuard*>(guard);
   return input->is_interrupted() || input->has_timed_out();
 }
 
@@ -52,7 +52,7 @@ int read_stdin(void* guard, uint8_t* buffer, int size) {
   }
 }
 
-AVIOContext* open_stdin(InputGuard* guard) {
+AVIOContext* open_stdin(WaitGuard* guard) {
   constexpr int kBufferBytes = 1 << 16;
   void* const buffer = av_malloc(kBufferBytes);
   AVIOContext* const input = buffer ? avio_alloc_context(static_cast<uint8_t*>(buffer), kBufferBytes, 0,
@@ -100,11 +100,13 @@ void AvCloseInput::operator()(AVFormatContext* format) const {
   free_stdin(own);
 }
 
-bool InputGuard::has_timed_out() const {
+bool WaitGuard::has_timed_out() const {
   return timeout_us_ > 0 && Clock::now() - since_ > std::chrono::microseconds(timeout_us_);
 }
 
-std::string InputGuard::reason() const {
+AVIOInterruptCB WaitGuard::callback() { return {is_over, this}; }
+
+std::string WaitGuard::reason() const {
   if (is_interrupted() || !has_timed_out()) return {};
   const std::string seconds = std::to_string(static_cast<double>(timeout_us_) / 1e6);
   return "no data for " + seconds.substr(0, seconds.find('.') + 2) + " s";
@@ -140,7 +142,7 @@ AvInputPtr open_input(const std::string& url, const InputOptions& options) {
   AVIOContext* const own = url == "-" ? open_stdin(options.guard) : nullptr;
   if (own) raw->pb = own;
   if (options.guard) {
-    raw->interrupt_callback = {is_over, options.guard};
+    raw->interrupt_callback = options.guard->callback();
     options.guard->start_waiting();
   }
   AVDictionary* protocol = protocol_options(url, options);

@@ -65,12 +65,12 @@ std::string av_error_text(int code);
 /// Microseconds as a time base.
 inline constexpr AVRational kMicroseconds = {1, 1000000};
 
-/// Ends what waits for data: when it is interrupted, or when nothing came for too long. FFmpeg asks it in all
-/// protocols, where timeouts of their own some have and some have not.
-class InputGuard {
+/// Ends what waits for the other side: when it is interrupted, or when nothing moved for too long. FFmpeg
+/// asks it in all protocols, where timeouts of their own some have and some have not.
+class WaitGuard {
  public:
   /// timeout_us: 0 waits for ever.
-  explicit InputGuard(std::stop_token interrupted = {}, int64_t timeout_us = 0)
+  explicit WaitGuard(std::stop_token interrupted = {}, int64_t timeout_us = 0)
       : interrupted_(std::move(interrupted)), timeout_us_(timeout_us) {}
 
   /// From now on something is waited for.
@@ -79,6 +79,8 @@ class InputGuard {
   bool has_timed_out() const;
   /// "no data for 5 s", where that is why it ended.
   std::string reason() const;
+  /// For FFmpeg; borrows the guard.
+  AVIOInterruptCB callback();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -89,7 +91,7 @@ class InputGuard {
 
 /// How an input is opened.
 struct InputOptions {
-  InputGuard* guard = nullptr;       // borrowed while the input lives
+  WaitGuard* guard = nullptr;        // borrowed while the input lives
   std::string rtsp_transport = {};   // tcp or udp; empty: FFmpeg's choice
   std::string* complaint = nullptr;  // gets what the format first said against its headers
 };

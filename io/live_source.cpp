@@ -3,29 +3,19 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <random>
 #include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "io/network_url.h"
+#include "io/retry.h"
 
 namespace hqtrack {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kFirstPause{500}, kLongestPause{15000};
 constexpr size_t kMostFrames = 32;  // that wait for their reader
-
-/// Doubles with every attempt; cameras of one site should not be asked again all at once.
-milliseconds pause_before(int64_t attempt) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  const auto doubled = kFirstPause * (int64_t{1} << std::min<int64_t>(attempt, 10));
-  const auto pause = std::min<milliseconds>(doubled, kLongestPause);
-  return milliseconds(static_cast<int64_t>(static_cast<double>(pause.count()) *
-                                           std::uniform_real_distribution<double>(0.75, 1.25)(random)));
-}
 
 }  // namespace
 
@@ -101,7 +91,7 @@ std::unique_ptr<VideoReader> LiveSource::reconnect(const std::string& reason) {
   log_warning(shown_url_ + ": lost (" + reason + "); connecting anew");
   publish({.kind = StreamEvent::Kind::kOutage, .reason = reason});
   std::string last_reason = reason;
-  for (int64_t attempt = 0; sleep(pause_before(attempt)); ++attempt) {
+  for (int64_t attempt = 0; sleep(retry_pause(attempt)); ++attempt) {
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - lost).count(); };
     try {
       std::unique_ptr<VideoReader> reader = connect();

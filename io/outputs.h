@@ -21,6 +21,26 @@ void check_video_output(const std::filesystem::path& file);
 std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& file, const VideoInfo& source,
                                            const OverlayConfig& overlay, const EncodeConfig& encode);
 
+/// The same in files of `segment_us` each, NAME-20261122T114500.EXT after the local time at which they begin
+/// (a name with a '%' is a pattern for strftime itself). A file that cannot be written, or not be made, is
+/// reported (log, and `events`, which may be null), and the next one is tried after a pause.
+std::unique_ptr<FrameSink> open_segmented_sink(const std::filesystem::path& file, int64_t segment_us,
+                                               const VideoInfo& source, const OverlayConfig& overlay,
+                                               const EncodeConfig& encode,
+                                               std::shared_ptr<StreamEvents> events);
+
+/// Whether an output is seen while it comes: an address (rtsp, rtsps, rtmp, udp, srt, tcp), standard output
+/// ("-") or a playlist (.m3u8).
+bool is_stream_output(const std::string& target);
+
+/// Overlay video to a server or viewer: RTSP (as publisher), RTMP, MPEG-TS over udp, srt, tcp or standard
+/// output; or HLS, a playlist of the last six segments of a second beside it. Each picture goes out at once.
+/// A target that is lost is reported (log, and `events`, which may be null) and tried again. Throws
+/// OutputError naming the target, without credentials, when it cannot be opened at first.
+std::unique_ptr<FrameSink> open_stream_sink(const std::string& target, const VideoInfo& source,
+                                            const OverlayConfig& overlay, const EncodeConfig& encode,
+                                            std::shared_ptr<StreamEvents> events);
+
 /// Palette PNG masks 00000.png, 00001.png ... (index = object id, DAVIS palette), one a frame, each written
 /// under a temporary name first. Creates the folder; with the first mask, numbered palette PNGs that are in
 /// it already are removed.
@@ -32,7 +52,12 @@ std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 /// for 5.0 s"},
 /// {"event":"resumed","pts":19.1,"seconds":6.6,"attempts":3},
 /// {"event":"size_changed","pts":..,"reason":"1280x720"}.
-/// "-" is standard output; each line is flushed.
-std::unique_ptr<FrameSink> open_event_sink(const std::string& file_or_dash);
+/// {"event":"output_lost","pts":..,"output":"rtsp://..","reason":..} and
+/// {"event":"output_resumed",..,"seconds":..,"attempts":..}. target: a file, "-" (standard output), or a
+/// socket where somebody listens (tcp://HOST:PORT, unix:PATH), which is tried again when it is lost; that is
+/// told to `events`, which may be null. {"event":"segment_complete","pts":..,"output":FILE,"seconds":600.0}
+/// tells of a recording's files. Each line is flushed. Throws OutputError.
+std::unique_ptr<FrameSink> open_event_sink(const std::string& target,
+                                           std::shared_ptr<StreamEvents> events = nullptr);
 
 }  // namespace hqtrack

@@ -9,9 +9,15 @@ const char* to_string(StreamEvent::Kind kind) {
     case StreamEvent::Kind::kResumed:
       return "resumed";
     case StreamEvent::Kind::kSizeChanged:
+      return "size_changed";
+    case StreamEvent::Kind::kOutputLost:
+      return "output_lost";
+    case StreamEvent::Kind::kOutputResumed:
+      return "output_resumed";
+    case StreamEvent::Kind::kSegmentComplete:
       break;
   }
-  return "size_changed";
+  return "segment_complete";
 }
 
 }  // namespace hqtrack

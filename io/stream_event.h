@@ -8,20 +8,25 @@
 
 namespace hqtrack {
 
-/// Something that happened to a live source, apart from its frames.
+/// Something that happened in a live run, apart from its frames.
 struct StreamEvent {
   enum class Kind {
-    kOutage,      // no more frames come: the connection is lost, or nothing was heard for too long
-    kResumed,     // they come again
-    kSizeChanged  // they come in another size than the first, and are scaled to that
+    kOutage,       // no more frames come: the connection is lost, or nothing was heard for too long
+    kResumed,      // they come again
+    kSizeChanged,  // they come in another size than the first, and are scaled to that
+    kOutputLost,   // an output cannot be written to; it is tried again
+    kOutputResumed,
+    kSegmentComplete  // a file of a segmented recording is closed and has its name
   };
   Kind kind = Kind::kOutage;
-  int64_t pts_us = 0;    // on the clock of the frames
-  std::string reason;    // of an outage, one line; of a new size, the size
-  double seconds = 0.0;  // of a resumption: how long the outage was
-  int64_t attempts = 0;  // and how many connections were tried
+  int64_t pts_us = 0;       // on the clock of the frames
+  std::string reason;       // of an outage or a lost output, one line; of a new size, the size
+  std::string output = {};  // which one
+  double seconds = 0.0;     // of a resumption: how long the outage was; of a segment: its length
+  int64_t attempts = 0;     // and how many connections were tried
 };
-/// "outage", "resumed", "size_changed".
+/// "outage", "resumed", "size_changed", "output_lost", "output_resumed",
+/// "segment_complete".
 const char* to_string(StreamEvent::Kind kind);
 
 /// Carries events from a source to whoever listens, at most one at a time. Any thread.

@@ -67,7 +67,7 @@ class VideoDecoder {
 
   std::string url_;  // without credentials
   bool is_live_;
-  InputGuard guard_;
+  WaitGuard guard_;
   std::string complaint_;  // of Matroska, when it was opened
   AvInputPtr format_;
   AVStream* stream_ = nullptr;  // owned by format_

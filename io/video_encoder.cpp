@@ -14,8 +14,12 @@ namespace hqtrack {
 namespace {
 
 bool fits(const AVOutputFormat& container, const AVCodec* encoder) {
-  return encoder && encoder->type == AVMEDIA_TYPE_VIDEO &&
-         avformat_query_codec(&container, encoder->id, FF_COMPLIANCE_NORMAL) == 1;
+  if (!encoder || encoder->type != AVMEDIA_TYPE_VIDEO) return false;
+  const int answer = avformat_query_codec(&container, encoder->id, FF_COMPLIANCE_NORMAL);
+  if (answer != AVERROR_PATCHWELCOME) return answer == 1;
+  // MPEG-TS does not say what it holds.
+  const AVCodecID id = encoder->id;
+  return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG4;
 }
 
 std::string usable_encoders(const AVOutputFormat& container) {
@@ -106,6 +110,14 @@ void set_speed(AVCodecContext& codec, const EncodeConfig& config) {
   }
 }
 
+void keep_nothing_back(AVCodecContext& codec) {
+  const std::string name = codec.codec->name;
+  if (name.starts_with("libx26")) av_opt_set(codec.priv_data, "tune", "zerolatency", 0);
+  if (name.starts_with("libvpx") || name.starts_with("libaom"))
+    av_opt_set_int(codec.priv_data, "lag-in-frames", 0, 0);
+  codec.max_b_frames = 0;
+}
+
 void set_colour(AVCodecContext& codec, int64_t width, int64_t height) {
   const char* name = av_get_pix_fmt_name(codec.pix_fmt);
   codec.color_range = std::strncmp(name, "yuvj", 4) == 0 ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
@@ -127,8 +139,8 @@ AVRational output_time_base(const VideoInfo& source, int64_t finest) {
 }
 
 VideoEncoder::VideoEncoder(const std::string& file, const AVOutputFormat& container, const VideoInfo& source,
-                           const EncodeConfig& config)
-    : file_(file), height_(source.height), width_(source.width) {
+                           const EncodeConfig& config, Use use)
+    : file_(file), height_(source.height), width_(source.width), use_(use) {
   const AVCodec& encoder = choose_encoder(file, container, config.codec);
   codec_.reset(avcodec_alloc_context3(&encoder));
   codec_->pix_fmt = choose_pixel_format(encoder);
@@ -150,6 +162,7 @@ VideoEncoder::VideoEncoder(const std::string& file, const AVOutputFormat& contai
   set_colour(*codec_, width_, height_);
   set_quality(*codec_, config);
   set_speed(*codec_, config);
+  if (use == Use::kStream) keep_nothing_back(*codec_);
   open(encoder, config);
 }
 
@@ -215,7 +228,11 @@ void VideoEncoder::encode(const at::Tensor& image, int64_t pts, int64_t duration
   }
   fill(image);
   frame_->pts = pts;
-  frame_->pict_type = AV_PICTURE_TYPE_NONE;
+  // By time, not by count: what is tracked of a camera may be few frames a second, or many.
+  const bool is_key =
+      use_ == Use::kStream && (!last_key_ || pts - *last_key_ >= av_rescale_q(1, {1, 1}, codec_->time_base));
+  if (is_key) last_key_ = pts;
+  frame_->pict_type = is_key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
   durations_[pts] = duration;
   if (const int result = avcodec_send_frame(codec_.get(), frame_.get()); result < 0) fail(result);
   receive(packets);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,14 @@ namespace hqtrack {
 /// format is), tagged so. Used by one thread.
 class VideoEncoder {
  public:
+  enum class Use {
+    kFile,
+    kStream  // every packet comes out at once, a key frame each second lets viewers in
+  };
   /// file: named in errors. Throws OutputError: no such encoder (naming those there are), one the container
   /// cannot hold, or options it refuses.
   VideoEncoder(const std::string& file, const AVOutputFormat& container, const VideoInfo& source,
-               const EncodeConfig& config);
+               const EncodeConfig& config, Use use = Use::kFile);
 
   const AVCodecContext& codec() const { return *codec_; }
 
@@ -42,6 +47,8 @@ class VideoEncoder {
 
   std::string file_;
   int64_t height_, width_;  // of the images
+  Use use_;
+  std::optional<int64_t> last_key_;  // its time; of a stream
   AvCodecPtr codec_;
   AvScalerPtr scaler_;
   AvFramePtr frame_;

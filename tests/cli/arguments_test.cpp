@@ -78,9 +78,9 @@ TEST(TrackArguments, ReadsEverything) {
   EXPECT_EQ(entries[0].mask, "a.png");
   EXPECT_EQ(entries[1].at.frame_index, 12);
   EXPECT_EQ(entries[1].mask, "b.png");
-  EXPECT_EQ(arguments->video_output, "out.mkv");
+  EXPECT_EQ(arguments->video_outputs, (Texts{"out.mkv"}));
   EXPECT_EQ(arguments->mask_output, "m");
-  EXPECT_EQ(arguments->event_output, "-");
+  EXPECT_EQ(arguments->event_outputs, (Texts{"-"}));
   EXPECT_EQ(arguments->network.config_file, "c.yaml");
   EXPECT_EQ(arguments->network.weights_file, "w.pth");
   EXPECT_EQ(arguments->network.overrides, (Texts{"a.b=1", "c=[1, 2]"}));
@@ -97,7 +97,7 @@ TEST(TrackArguments, StandardInputIsAnInput) {
   const auto arguments = parse_track_arguments(Texts{"-", "--mask", "a.png", "-oout.mp4"});
   ASSERT_TRUE(arguments);
   EXPECT_EQ(arguments->input, "-");
-  EXPECT_EQ(arguments->video_output, "out.mp4");
+  EXPECT_EQ(arguments->video_outputs, (Texts{"out.mp4"}));
   EXPECT_EQ(arguments->network.device, "auto");
   EXPECT_FALSE(arguments->overwrites);
 }
@@ -143,7 +143,8 @@ TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({"a", "--dev", "cpu"}), "--dev: unknown option; did you mean --device?");
   EXPECT_EQ(track_error({"a", "-x"}), "-x: unknown option; see --help");
   EXPECT_EQ(track_error({"a", "-o"}), "--output: expected a value, found none");
-  EXPECT_EQ(track_error({"a", "-o", "x", "-o", "y"}), "--output: expected once, found several times");
+  EXPECT_EQ(track_error({"a", "--masks", "x", "--masks", "y"}),
+            "--masks: expected once, found several times");
   EXPECT_EQ(track_error({"a", "--quiet=yes"}), "--quiet: expected no value, found one");
   EXPECT_EQ(track_error({"a", "-o", "o.mp4"}),
             "expected an object to follow (--box, --point, --mask, --detections or --prompts), found none");
@@ -157,7 +158,10 @@ TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
             "--name: expected a whole number from 1 to 255, found '256'");
   EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "o", "--duration", "0"}),
             "--duration: expected more than 0, found 0");
-  EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "-"}), "--output: expected a file, found '-'");
+  EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "-", "--events", "-"}),
+            "'-': expected one output that goes to standard output, found several");
+  EXPECT_EQ(track_error({"a", "--mask", "m", "-o", "x", "-o", "x"}),
+            "--output: expected different outputs, found x several times");
 }
 
 std::vector<PromptEntry> prompts_of(Texts args) {
@@ -258,7 +262,7 @@ TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
   for (const std::string& line : lines) EXPECT_LE(line.size(), 80U) << line;
   for (const char* option :
        {"-o, --output", "--masks",   "--events", "--mask ",  "--box",      "--point",     "--at",
-        "--id",         "--prompts", "--name",   "--start",  "--duration", "--live",      "--max-latency",
+        "--id",         "--prompts", "--name",   "--start",  "--duration", "--live",      "--segment",
         "--config",     "--weights", "--set",    "--device", "--threads",  "--overwrite", "--quiet"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 // Serves rtsp://127.0.0.1:PORT/clip over TCP and UDP: an H.264 clip (MP4) at its own speed, or, for
 // ball:WIDTHxHEIGHT, a white ball that bounces for ever, 25 frames a second, as motion JPEG. To USER with
@@ -27,12 +28,20 @@ void ask_for_password(GstRTSPServer* server, GstRTSPMediaFactory* factory, const
   gst_rtsp_permissions_unref(permissions);
 }
 
+constexpr std::string_view kRecord = "record:";
+bool is_record(const std::string& clip) { return clip.starts_with(kRecord); }
+
 std::string launch_of(const std::string& clip) {
   int width = 0, height = 0;
   if (std::sscanf(clip.c_str(), "ball:%dx%d", &width, &height) == 2) {
     return "( videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,framerate=25/1,width=" +
            std::to_string(width) + ",height=" + std::to_string(height) +
            " ! jpegenc ! rtpjpegpay name=pay0 pt=26 )";
+  }
+  if (is_record(clip)) {
+    return "( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=nal ! "
+           "filesink buffer-mode=unbuffered location=\"" +
+           clip.substr(kRecord.size()) + "\" )";
   }
   return "( filesrc location=\"" + clip + "\" ! qtdemux ! rtph264pay name=pay0 pt=96 )";
 }
@@ -51,6 +60,7 @@ int main(int argc, char** argv) {
   GstRTSPMediaFactory* factory = gst_rtsp_media_factory_new();
   const std::string launch = launch_of(argv[2]);
   gst_rtsp_media_factory_set_launch(factory, launch.c_str());
+  if (is_record(argv[2])) gst_rtsp_media_factory_set_transport_mode(factory, GST_RTSP_TRANSPORT_MODE_RECORD);
   if (argc == 5) ask_for_password(server, factory, argv[3], argv[4]);
   GstRTSPMountPoints* mounts = gst_rtsp_server_get_mount_points(server);
   gst_rtsp_mount_points_add_factory(mounts, "/clip", factory);

@@ -1,0 +1,49 @@
+#include "io/retry.h"
+
+#include <algorithm>
+#include <random>
+
+#include "core/log.h"
+
+namespace hqtrack {
+
+using std::chrono::milliseconds;
+
+milliseconds retry_pause(int64_t attempt) {
+  constexpr milliseconds kFirst{500}, kLongest{15000};
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const milliseconds doubled = kFirst * (int64_t{1} << std::clamp<int64_t>(attempt, 0, 10));
+  const double share = std::uniform_real_distribution<double>(0.75, 1.25)(random);
+  return milliseconds(static_cast<int64_t>(static_cast<double>(std::min(doubled, kLongest).count()) * share));
+}
+
+void Retry::note_failure(const std::string& reason, int64_t pts_us) {
+  if (!is_lost()) {
+    since_ = Clock::now();
+    missed_ = 0;
+    log_warning(name_ + ": " + reason + "; it is tried again");
+    if (events_) {
+      events_->publish(
+          {.kind = StreamEvent::Kind::kOutputLost, .pts_us = pts_us, .reason = reason, .output = name_});
+    }
+  }
+  next_ = Clock::now() + retry_pause(++attempts_);
+}
+
+void Retry::note_success(int64_t pts_us) {
+  if (!is_lost()) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
+  log_info(name_ + ": back after " + std::to_string(static_cast<int64_t>(seconds + 0.5)) + " s, " +
+           std::to_string(missed_) + " frames left out");
+  if (events_) {
+    events_->publish({.kind = StreamEvent::Kind::kOutputResumed,
+                      .pts_us = pts_us,
+                      .reason = {},
+                      .output = name_,
+                      .seconds = seconds,
+                      .attempts = attempts_ + 1});
+  }
+  attempts_ = -1;
+}
+
+}  // namespace hqtrack

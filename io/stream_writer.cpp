@@ -1,0 +1,149 @@
+#include "io/stream_writer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "core/error.h"
+#include "io/network_url.h"
+
+namespace hqtrack {
+namespace {
+
+constexpr int64_t kTimeout_us = 5'000'000;  // for connecting, and for each packet
+
+bool is_hls(const std::string& target) { return target.ends_with(".m3u8"); }
+
+std::string scheme_of(const std::string& target) { return target.substr(0, target.find("://")); }
+
+const char* container_of(const std::string& target) {
+  if (is_hls(target)) return "hls";
+  const std::string scheme = scheme_of(target);
+  if (scheme == "rtsp" || scheme == "rtsps") return "rtsp";
+  if (scheme == "rtmp" || scheme == "rtmps") return "flv";
+  return "mpegts";
+}
+
+/// Of container and protocol; names that neither has are left alone by FFmpeg.
+AVDictionary* options_of(const std::string& target) {
+  AVDictionary* options = nullptr;
+  if (is_hls(target)) {
+    av_dict_set(&options, "hls_time", "1", 0);
+    av_dict_set(&options, "hls_list_size", "6", 0);
+    av_dict_set(&options, "hls_flags", "delete_segments+independent_segments+program_date_time+temp_file", 0);
+  }
+  if (target.starts_with("rtsp")) av_dict_set(&options, "rtsp_transport", "tcp", 0);
+  if (target.starts_with("udp") && target.find("pkt_size") == std::string::npos) {
+    av_dict_set(&options, "pkt_size", "1316", 0);  // seven packets of MPEG-TS: below any MTU
+  }
+  return options;
+}
+
+}  // namespace
+
+bool is_stream_output(const std::string& target) {
+  return target == "-" || is_hls(target) || target.find("://") != std::string::npos;
+}
+
+StreamWriter::StreamWriter(const std::string& target, const VideoInfo& source, const OverlayConfig& overlay,
+                           const EncodeConfig& encode, std::shared_ptr<StreamEvents> events)
+    : target_(target),
+      shown_target_(target == "-" ? "standard output" : without_credentials(target)),
+      source_(source),
+      encode_(encode),
+      overlay_(overlay),
+      retry_(shown_target_, std::move(events)),
+      guard_({}, kTimeout_us) {
+  route_ffmpeg_log();
+  open();
+}
+
+StreamWriter::~StreamWriter() = default;
+
+void StreamWriter::open() {
+  AVFormatContext* raw = nullptr;
+  const std::string address = target_ == "-"    ? "pipe:1"
+                              : is_hls(target_) ? std::filesystem::absolute(target_).string()
+                                                : target_;
+  check(avformat_alloc_output_context2(&raw, nullptr, container_of(target_), address.c_str()));
+  AvOutputPtr format(raw);
+  has_header_ = false;
+  encoder_ = std::make_unique<VideoEncoder>(shown_target_, *raw->oformat, source_, encode_,
+                                            VideoEncoder::Use::kStream);
+  raw->interrupt_callback = guard_.callback();
+  raw->flags |= AVFMT_FLAG_FLUSH_PACKETS;
+  raw->max_delay = 0;
+  stream_ = avformat_new_stream(raw, nullptr);
+  if (!stream_) throw std::bad_alloc();
+  check(avcodec_parameters_from_context(stream_->codecpar, &encoder_->codec()));
+  stream_->time_base = encoder_->time_base();
+  stream_->avg_frame_rate = encoder_->codec().framerate;
+  AVDictionary* options = options_of(target_);
+  guard_.start_waiting();
+  LogWatch watch;
+  int result = 0;
+  if (!(raw->oformat->flags & AVFMT_NOFILE)) {
+    result = avio_open2(&raw->pb, address.c_str(), AVIO_FLAG_WRITE, &raw->interrupt_callback, &options);
+  }
+  if (result >= 0) result = avformat_write_header(raw, &options);
+  av_dict_free(&options);
+  if (result < 0) {
+    std::string reason = guard_.has_timed_out() ? "no answer" : av_error_text(result);
+    if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
+    throw OutputError(shown_target_ + ": cannot be opened: " + reason);
+  }
+  has_header_ = true;
+  format_ = std::move(format);
+}
+
+void StreamWriter::write(const TrackedFrame& frame) {
+  try {
+    if (!format_) {
+      if (!retry_.is_due()) return retry_.note_missed();
+      open();
+      retry_.note_success(frame.frame.pts_us);
+    }
+    send(frame);
+  } catch (const OutputError& error) {
+    format_.reset();
+    retry_.note_missed();
+    const std::string text = error.what(), name = shown_target_ + ": ";
+    retry_.note_failure(text.starts_with(name) ? text.substr(name.size()) : text, frame.frame.pts_us);
+  }
+}
+
+void StreamWriter::send(const TrackedFrame& frame) {
+  const AVRational time_base = encoder_->time_base();
+  last_pts_ = std::max(last_pts_ + 1, av_rescale_q(frame.frame.pts_us, kMicroseconds, time_base));
+  std::vector<AvPacketPtr> packets;
+  encoder_->encode(overlay_.draw(frame), last_pts_, 0, packets);
+  for (const AvPacketPtr& packet : packets) {
+    av_packet_rescale_ts(packet.get(), time_base, stream_->time_base);
+    packet->stream_index = stream_->index;
+    guard_.start_waiting();
+    check(av_write_frame(format_.get(), packet.get()));
+  }
+}
+
+void StreamWriter::finish() {
+  if (!format_) return;
+  guard_.start_waiting();
+  const int result = av_write_trailer(format_.get());
+  format_.reset();
+  check(result);
+}
+
+void StreamWriter::check(int result) const {
+  if (result < 0) {
+    throw OutputError(shown_target_ + ": cannot be written: " +
+                      (guard_.has_timed_out() ? "nobody takes it" : av_error_text(result)));
+  }
+}
+
+std::unique_ptr<FrameSink> open_stream_sink(const std::string& target, const VideoInfo& source,
+                                            const OverlayConfig& overlay, const EncodeConfig& encode,
+                                            std::shared_ptr<StreamEvents> events) {
+  return std::make_unique<StreamWriter>(target, source, overlay, encode, std::move(events));
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,317 @@
+#include "io/stream_writer.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/error.h"
+#include "io/outputs.h"
+#include "io/segmented_writer.h"
+#include "io/video_reader.h"
+#include "tests/live/live_server.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr int64_t kHeight = 48, kWidth = 64;
+
+VideoInfo source_info() {
+  VideoInfo info;
+  info.height = kHeight;
+  info.width = kWidth;
+  info.rate_num = 25;
+  return info;
+}
+
+/// A grey picture, 25 a second.
+TrackedFrame frame(int64_t index) {
+  return {.frame = {.index = index,
+                    .pts_us = 40'000 * index,
+                    .image = at::full({kHeight, kWidth, 3}, 40 + index % 150, at::kByte)},
+          .label_mask = at::zeros({kHeight, kWidth}, at::kByte),
+          .objects = {}};
+}
+
+std::unique_ptr<FrameSink> open(const std::string& target, std::shared_ptr<StreamEvents> events = nullptr) {
+  return open_stream_sink(target, source_info(), OverlayConfig{}, EncodeConfig{}, std::move(events));
+}
+
+/// Writes until something is true; fails after a while.
+template <class Condition>
+void write_until(FrameSink& sink, int64_t& index, Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (!condition()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it did not happen";
+    sink.write(frame(index++));
+    std::this_thread::sleep_for(10ms);
+  }
+}
+
+struct Events {
+  Events() {
+    channel->listen([this](const StreamEvent& event) {
+      const std::lock_guard lock(mutex);
+      seen.push_back(event);
+    });
+  }
+  size_t count() {
+    const std::lock_guard lock(mutex);
+    return seen.size();
+  }
+  std::shared_ptr<StreamEvents> channel = std::make_shared<StreamEvents>();
+  std::mutex mutex;
+  std::vector<StreamEvent> seen;
+};
+
+/// Waits for a connection, and counts the pictures that come.
+class Receiver {
+ public:
+  explicit Receiver(int port) {
+    thread_ = std::jthread([this, port](std::stop_token stop) {
+      SourceConfig config;
+      config.live.emplace();
+      config.live->timeout_us = 20'000'000;
+      config.interrupted = stop;
+      try {
+        VideoReader reader("tcp://127.0.0.1:" + std::to_string(port) + "?listen=1", config);
+        while (const auto next = reader.read()) {
+          EXPECT_EQ(next->image.sizes(), at::IntArrayRef({kHeight, kWidth, 3}));
+          ++count;
+        }
+      } catch (const MediaError&) {  // the end of a stream
+      }
+    });
+  }
+  void wait() { thread_.join(); }
+  std::atomic<int64_t> count = 0;
+
+ private:
+  std::jthread thread_;
+};
+
+/// Connects as soon as somebody listens.
+std::unique_ptr<FrameSink> open_when_there(const std::string& target,
+                                           std::shared_ptr<StreamEvents> events = nullptr) {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    try {
+      return open(target, events);
+    } catch (const OutputError&) {
+      std::this_thread::sleep_for(50ms);
+    }
+  }
+  return open(target, events);
+}
+
+TEST(StreamWriter, SendsEveryPicture) {
+  const int port = free_port();
+  Receiver receiver(port);
+  const auto sink = open_when_there("tcp://127.0.0.1:" + std::to_string(port));
+  for (int64_t i = 0; i < 150; ++i) sink->write(frame(i));
+  sink->finish();
+  receiver.wait();
+  EXPECT_EQ(receiver.count, 150);
+}
+
+TEST(StreamWriter, ComesBackToAReceiverThatComesBack) {
+  const int port = free_port();
+  Events events;
+  auto receiver = std::make_unique<Receiver>(port);
+  const auto sink = open_when_there("tcp://127.0.0.1:" + std::to_string(port), events.channel);
+  int64_t index = 0;
+  write_until(*sink, index, [&] { return receiver->count > 3; });
+  receiver.reset();
+  write_until(*sink, index, [&] { return events.count() == 1; });
+  receiver = std::make_unique<Receiver>(port);
+  write_until(*sink, index, [&] { return receiver->count > 3; });
+  sink->finish();
+  receiver->wait();
+  ASSERT_EQ(events.seen.size(), 2U);
+  EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
+  EXPECT_EQ(events.seen[0].output, "tcp://127.0.0.1:" + std::to_string(port));
+  EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
+  EXPECT_GE(events.seen[1].attempts, 1);
+  EXPECT_GT(events.seen[1].seconds, 0.3);
+}
+
+TEST(StreamWriter, PublishesToAnRtspServer) {
+  if (!has_rtsp_server()) GTEST_SKIP() << "skipped: built without GStreamer's RTSP server";
+  const TemporaryFolder folder;
+  const fs::path recorded = folder.path() / "recorded.h264";
+  const int port = free_port();
+  {
+    const RtspServer server(port, "record:" + recorded.string());
+    const auto sink = open(rtsp_url(port));
+    for (int64_t i = 0; i < 100; ++i) {
+      sink->write(frame(i));
+      std::this_thread::sleep_for(10ms);
+    }
+    sink->finish();
+    std::this_thread::sleep_for(1s);  // the server writes what it has
+  }
+  SourceConfig config;
+  config.live.emplace();  // nobody closed the file
+  VideoReader reader(recorded.string(), config);
+  int64_t count = 0;
+  try {
+    while (reader.read()) ++count;
+  } catch (const MediaError&) {
+  }
+  EXPECT_GE(count, 95);
+  EXPECT_LE(count, 100);
+}
+
+TEST(StreamWriter, KeepsAnHlsPlaylistOfTheLastSeconds) {
+  const TemporaryFolder folder;
+  const fs::path playlist = folder.path() / "live.m3u8";
+  const auto sink = open(playlist.string());
+  for (int64_t i = 0; i < 300; ++i) sink->write(frame(i));
+  std::ifstream stream(playlist);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  EXPECT_EQ(text.find("#EXT-X-ENDLIST"), std::string::npos) << text;
+  EXPECT_NE(text.find("#EXT-X-TARGETDURATION:1"), std::string::npos) << text;
+  sink->finish();
+  int64_t segments = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path()))
+    segments += entry.path().extension() == ".ts";
+  EXPECT_GE(segments, 6);
+  EXPECT_LE(segments, 8);  // older ones are deleted
+  const auto source = open_source(playlist.string());
+  int64_t count = 0;
+  while (source->read()) ++count;
+  EXPECT_GE(count, 125);
+  EXPECT_LE(count, 200);
+}
+
+TEST(StreamWriter, ATargetThatIsNotThereIsAnError) {
+  const std::string target = "rtsp://me:secret@127.0.0.1:" + std::to_string(free_port()) + "/live";
+  try {
+    open(target);
+    ADD_FAILURE() << "it opened";
+  } catch (const OutputError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("refused"), std::string::npos) << message;
+    EXPECT_EQ(message.find("secret"), std::string::npos) << message;
+  }
+}
+
+TEST(SegmentedWriter, EverySecondAFile) {
+  const TemporaryFolder folder;
+  Events events;
+  const auto sink = open_segmented_sink(folder.path() / "rec.mp4", 1'000'000, source_info(), OverlayConfig{},
+                                        EncodeConfig{}, events.channel);
+  for (int64_t i = 0; i < 60; ++i) sink->write(frame(i));
+  sink->finish();
+  ASSERT_EQ(events.seen.size(), 3U);
+  const std::array<int64_t, 3> expected{25, 25, 10};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(events.seen[i].kind, StreamEvent::Kind::kSegmentComplete);
+    const fs::path file = events.seen[i].output;
+    EXPECT_TRUE(file.filename().string().starts_with("rec-20")) << file;
+    const auto source = open_source(file.string());
+    int64_t count = 0;
+    for (; const auto read = source->read(); ++count) EXPECT_NEAR(read->pts_us, 40'000 * count, 1000);
+    EXPECT_EQ(count, expected[i]);
+  }
+}
+
+TEST(SegmentedWriter, GoesOnWhenAFileCannotBeMade) {
+  const TemporaryFolder folder;
+  Events events;
+  const fs::path place = folder.path() / "place";
+  std::ofstream(place) << "a file where a folder is to be";
+  const auto sink = open_segmented_sink(place / "rec.mkv", 1'000'000, source_info(), OverlayConfig{},
+                                        EncodeConfig{}, events.channel);
+  int64_t index = 0;
+  write_until(*sink, index, [&] { return events.count() == 1; });
+  fs::remove(place);
+  write_until(*sink, index, [&] { return events.count() == 2; });
+  sink->finish();
+  ASSERT_EQ(events.seen.size(), 3U);
+  EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
+  EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
+  EXPECT_EQ(events.seen[2].kind, StreamEvent::Kind::kSegmentComplete);
+  EXPECT_TRUE(open_source(events.seen[2].output)->read());
+}
+
+TEST(SegmentedWriter, NamesFilesByTheTime) {
+  ::setenv("TZ", "UTC", 1);
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "rec.mp4";
+  EXPECT_EQ(segment_file(file, 1795349100).filename(), "rec-20261122T120500.mp4");
+  EXPECT_EQ(segment_file(folder.path() / "%H-%M.mkv", 1795349100).filename(), "12-05.mkv");
+  std::ofstream(folder.path() / "12-05.mkv") << "taken";
+  EXPECT_EQ(segment_file(folder.path() / "%H-%M.mkv", 1795349100).filename(), "12-05-2.mkv");
+}
+
+/// Listens at a Unix socket for one connection.
+class Listener {
+ public:
+  explicit Listener(const fs::path& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path.c_str());
+    if (::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(socket_, 1) != 0) {
+      throw std::runtime_error("cannot listen");
+    }
+  }
+  ~Listener() {
+    if (connection_ >= 0) ::close(connection_);
+    ::close(socket_);
+  }
+  std::string read_line() {
+    if (connection_ < 0) connection_ = ::accept(socket_, nullptr, nullptr);
+    std::string line;
+    for (char c = 0; ::read(connection_, &c, 1) == 1 && c != '\n';) line += c;
+    return line;
+  }
+
+ private:
+  int socket_, connection_ = -1;
+};
+
+TEST(EventSocket, SendsWholeLinesToWhoeverListens) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "events";
+  Events events;
+  auto listener = std::make_unique<Listener>(path);
+  const auto sink = open_event_sink("unix:" + path.string(), events.channel);
+  int64_t index = 0;
+  sink->write(frame(index++));
+  EXPECT_EQ(nlohmann::json::parse(listener->read_line())["index"], 0);
+  listener.reset();
+  fs::remove(path);
+  write_until(*sink, index, [&] { return events.count() == 1; });
+  listener = std::make_unique<Listener>(path);
+  write_until(*sink, index, [&] { return events.count() == 2; });
+  sink->finish();
+  EXPECT_GT(nlohmann::json::parse(listener->read_line())["index"], 1);
+  EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
+  EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
+}
+
+TEST(EventSocket, RefusesWhatIsNoAddress) {
+  for (const char* wrong :
+       {"tcp://", "tcp://host", "tcp://:5", "tcp://host:", "unix:", "unix:/nobody/listens/here"}) {
+    EXPECT_THROW(open_event_sink(wrong), OutputError) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace hqtrack::testing
