@@ -114,19 +114,11 @@ void EventSocket::write(const TrackedFrame& frame) { send_line(event_line(frame)
 void EventSocket::write_event(const StreamEvent& event) { send_line(event_line(event), event.pts_us); }
 
 void EventSocket::send_line(const std::string& line, int64_t pts_us) {
-  try {
-    if (socket_ < 0) {
-      if (!retry_.is_due()) return retry_.note_missed();
-      connect();
-      retry_.note_success(pts_us);
-    }
+  const auto work = [&] {
+    if (socket_ < 0) connect();
     send_all(line);
-  } catch (const OutputError& error) {
-    close();
-    retry_.note_missed();
-    const std::string text = error.what(), name = target_ + ": ";
-    retry_.note_failure(text.starts_with(name) ? text.substr(name.size()) : text, pts_us);
-  }
+  };
+  retry_.attempt(pts_us, work, [&] { close(); });
 }
 
 void EventSocket::send_all(const std::string& line) {

@@ -41,7 +41,7 @@ struct VideoInfo {
 struct LiveConfig {
   std::string rtsp_transport = "tcp";    // or udp
   int64_t timeout_us = 5'000'000;        // without data: the connection is taken for lost
-  int64_t max_latency_us = 500'000;      // frames that are older need not be kept
+  int64_t max_latency_us = 500'000;      // from a frame's reception to its result; for who runs it
   std::optional<int64_t> max_outage_us;  // then the video ends with an error; empty: never
   std::shared_ptr<StreamEvents> events;  // may be null
 };

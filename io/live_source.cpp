@@ -80,8 +80,7 @@ std::string LiveSource::receive_all(VideoReader& reader) {
     }
     return "the stream ended";
   } catch (const MediaError& error) {
-    const std::string reason = error.what(), name = shown_url_ + ": ";
-    return reason.starts_with(name) ? reason.substr(name.size()) : reason;
+    return reason_of(error, shown_url_);
   }
 }
 

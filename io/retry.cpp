@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "core/error.h"
 #include "core/log.h"
 
 namespace hqtrack {
@@ -15,6 +16,26 @@ milliseconds retry_pause(int64_t attempt) {
   const milliseconds doubled = kFirst * (int64_t{1} << std::clamp<int64_t>(attempt, 0, 10));
   const double share = std::uniform_real_distribution<double>(0.75, 1.25)(random);
   return milliseconds(static_cast<int64_t>(static_cast<double>(std::min(doubled, kLongest).count()) * share));
+}
+
+std::string reason_of(const std::exception& error, const std::string& name) {
+  const std::string text = error.what(), head = name + ": ";
+  return text.starts_with(head) ? text.substr(head.size()) : text;
+}
+
+void Retry::attempt(int64_t pts_us, const std::function<void()>& work, const std::function<void()>& drop) {
+  if (is_lost() && Clock::now() < next_) {
+    ++missed_;
+    return;
+  }
+  try {
+    work();
+    note_success(pts_us);
+  } catch (const OutputError& error) {
+    drop();
+    note_failure(reason_of(error, name_), pts_us);
+    ++missed_;
+  }
 }
 
 void Retry::note_failure(const std::string& reason, int64_t pts_us) {

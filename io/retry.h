@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "io/stream_event.h"
 
@@ -13,6 +16,9 @@ namespace hqtrack {
 /// more or less by chance, so that not everybody comes back at once.
 std::chrono::milliseconds retry_pause(int64_t attempt);
 
+/// An error's message without the name that it begins with, "NAME: ", where that is known anyway.
+std::string reason_of(const std::exception& error, const std::string& name);
+
 /// An output that may fail and come back: when to try it again, and what to say about it. One thread.
 class Retry {
  public:
@@ -20,18 +26,16 @@ class Retry {
   Retry(std::string name, std::shared_ptr<StreamEvents> events)
       : name_(std::move(name)), events_(std::move(events)) {}
 
-  bool is_lost() const { return attempts_ >= 0; }
-  /// Whether it is time for the next attempt.
-  bool is_due() const { return is_lost() && Clock::now() >= next_; }
-  /// It failed, for the first time or again. pts_us: of the frame in hand.
-  void note_failure(const std::string& reason, int64_t pts_us);
-  /// A frame that it did not get.
-  void note_missed() { ++missed_; }
-  /// It works again.
-  void note_success(int64_t pts_us);
+  /// Does `work` with one frame. When it throws OutputError, the output is lost: `drop` lets go of it, and
+  /// until the pause is over frames are left out. `work` makes anew what was dropped. pts_us: of the frame.
+  void attempt(int64_t pts_us, const std::function<void()>& work, const std::function<void()>& drop);
 
  private:
   using Clock = std::chrono::steady_clock;
+  bool is_lost() const { return attempts_ >= 0; }
+  void note_failure(const std::string& reason, int64_t pts_us);
+  void note_success(int64_t pts_us);
+
   std::string name_;
   std::shared_ptr<StreamEvents> events_;
   int64_t attempts_ = -1, missed_ = 0;

@@ -64,20 +64,13 @@ void SegmentedWriter::close(int64_t end_us) {
 
 void SegmentedWriter::write(const TrackedFrame& frame) {
   const int64_t now_us = frame.frame.pts_us;
-  try {
+  const auto work = [&] {
     if (writer_ && now_us >= start_us_ + segment_us_) close(now_us);
-    if (!writer_) {
-      if (retry_.is_lost() && !retry_.is_due()) return retry_.note_missed();
-      open(now_us);
-    }
+    if (!writer_) open(now_us);
     writer_->write(frame);
     last_us_ = now_us;
-    retry_.note_success(now_us);
-  } catch (const OutputError& error) {
-    writer_.reset();
-    retry_.note_missed();
-    retry_.note_failure(error.what(), now_us);
-  }
+  };
+  retry_.attempt(now_us, work, [&] { writer_.reset(); });
 }
 
 void SegmentedWriter::finish() {

@@ -67,7 +67,6 @@ void StreamWriter::open() {
                                                 : target_;
   check(avformat_alloc_output_context2(&raw, nullptr, container_of(target_), address.c_str()));
   AvOutputPtr format(raw);
-  has_header_ = false;
   encoder_ = std::make_unique<VideoEncoder>(shown_target_, *raw->oformat, source_, encode_,
                                             VideoEncoder::Use::kStream);
   raw->interrupt_callback = guard_.callback();
@@ -92,24 +91,15 @@ void StreamWriter::open() {
     if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
     throw OutputError(shown_target_ + ": cannot be opened: " + reason);
   }
-  has_header_ = true;
   format_ = std::move(format);
 }
 
 void StreamWriter::write(const TrackedFrame& frame) {
-  try {
-    if (!format_) {
-      if (!retry_.is_due()) return retry_.note_missed();
-      open();
-      retry_.note_success(frame.frame.pts_us);
-    }
+  const auto work = [&] {
+    if (!format_) open();
     send(frame);
-  } catch (const OutputError& error) {
-    format_.reset();
-    retry_.note_missed();
-    const std::string text = error.what(), name = shown_target_ + ": ";
-    retry_.note_failure(text.starts_with(name) ? text.substr(name.size()) : text, frame.frame.pts_us);
-  }
+  };
+  retry_.attempt(frame.frame.pts_us, work, [&] { format_.reset(); });
 }
 
 void StreamWriter::send(const TrackedFrame& frame) {

@@ -42,7 +42,6 @@ class StreamWriter : public FrameSink {
   AvOutputPtr format_;  // null while there is no connection
   std::unique_ptr<VideoEncoder> encoder_;
   AVStream* stream_ = nullptr;  // owned by format_
-  bool has_header_ = false;
   int64_t last_pts_ = 0;
 };
 
