@@ -10,10 +10,12 @@
 
 #include "cli/arguments.h"
 #include "cli/convert.h"
+#include "cli/ctl.h"
 #include "cli/eval.h"
 #include "cli/info.h"
 #include "cli/process.h"
 #include "cli/refine.h"
+#include "cli/serve.h"
 #include "cli/track.h"
 #include "cli/train.h"
 #include "core/error.h"
@@ -27,11 +29,14 @@ struct Command {
   int (*run)(std::span<const std::string> args);
 };
 
-constexpr Command kCommands[] = {{"track", run_track},     {"refine", run_refine}, {"info", run_info},
-                                 {"convert", run_convert}, {"eval", run_eval},     {"train", run_train}};
+constexpr Command kCommands[] = {{"track", run_track},   {"serve", run_serve}, {"ctl", run_ctl},
+                                 {"refine", run_refine}, {"info", run_info},   {"convert", run_convert},
+                                 {"eval", run_eval},     {"train", run_train}};
 
 constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COMMAND --help says more
   track     follow objects through a video: overlay video, masks, events
+  serve     the same of several live streams in one process
+  ctl       speak to a running track or serve: objects, pictures, metrics
   refine    cut objects out of pictures, sharpen masks: masks, COCO JSON
   info      what this program and machine can do; of a video or weights file
   convert   weights from .pth to .safetensors

@@ -23,7 +23,8 @@ struct PromptArguments {
 
 /// Reads them from a command line, where their order says what belongs together. An object begins with the
 /// first of them; and again with the next --box or --mask, with a second --at, --name or --id, and with a
-/// --point behind the --at, --name or --id of the one before. --detections stands alone, but for an --at and a
+/// --point behind the --at, --name or --id of the one before. --detections stands alone, but for an --at and
+/// a
 /// --min-score before or behind it. Throws UsageError for a value that is none, for an object without --box,
 /// --point and --mask, and for a --min-score without --detections.
 PromptArguments parse_prompts(const CommandLine& line);

@@ -31,7 +31,7 @@ images (frames/%05d.jpg), or - for standard input. For example:
   -o, --output FILE    video with the objects drawn in: .mp4 .mov .mkv .webm
   --masks DIR          palette PNG of each frame: 00000.png, 00001.png ...
   --events FILE|-      NDJSON, a line a frame: boxes, areas, scores, states
-  --live, --segment T ...  cameras; rtsp:// and HLS outputs: docs/streaming.md
+  --live, --control, --segment ...  cameras, prompts from a page: streaming.md
   --start T, --duration T   part of the video: seconds or [HH:]MM:SS.mmm
   --config FILE        network and output settings (configs/nano.yaml)
   --weights FILE       weights instead of those the configuration names
@@ -53,15 +53,17 @@ po::options_description track_options() {
   add_network_options(options);
   options.add_options()("output,o", texts())("masks", text())("events", texts())("prompts", text())(
       "start", text())("duration", text())("live", po::bool_switch())("rtsp-transport", text())(
-      "timeout", text())("segment", text())("max-outage", text())("max-latency", text())("weights", text())(
-      "overwrite", po::bool_switch())("quiet", po::bool_switch());
+      "timeout", text())("segment", text())("max-outage", text())("max-latency", text())("control", text())(
+      "control-token", text())("stats", text())("weights", text())("overwrite", po::bool_switch())(
+      "quiet", po::bool_switch());
   return options;
 }
 
 /// Empty for what is no live stream.
 std::optional<LiveConfig> parse_live(const CommandLine& line, const std::string& input) {
   if (!line.options["live"].as<bool>() && !is_live_url(input)) {
-    for (const char* option : {"rtsp-transport", "timeout", "max-outage", "max-latency"}) {
+    for (const char* option :
+         {"rtsp-transport", "timeout", "max-outage", "max-latency", "control", "control-token", "stats"}) {
       if (line.has(option)) {
         throw UsageError("--" + std::string(option) +
                          ": expected a live stream (rtsp://..., or --live), found " +
@@ -94,6 +96,18 @@ std::optional<LiveConfig> parse_live(const CommandLine& line, const std::string&
   return live;
 }
 
+std::optional<ControlConfig> parse_control(const CommandLine& line) {
+  if (!line.has("control")) {
+    if (line.has("control-token"))
+      throw UsageError("--control-token: expected --control with it, found none");
+    return std::nullopt;
+  }
+  ControlConfig control = parse_control_address("--control", line.text("control"));
+  if (const auto file = line.given("control-token"))
+    control.token = read_control_token("--control-token", *file);
+  return control;
+}
+
 std::vector<std::string> outputs_of(const CommandLine& line, const std::string& option) {
   std::vector<std::string> outputs = line.texts(option);
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -123,9 +137,7 @@ bool is_same_place(const fs::path& a, const fs::path& b) {
 std::vector<std::pair<std::string, fs::path>> output_places(const TrackArguments& arguments) {
   std::vector<std::pair<std::string, fs::path>> places;
   for (const std::string& output : arguments.video_outputs) {
-    // Segments get names of their own.
-    const bool is_file = (!is_stream_output(output) && !arguments.segment_us) ||
-                         (output.find("://") == std::string::npos && output != "-");
+    const bool is_file = output.find("://") == std::string::npos && output != "-";
     if (is_file) places.emplace_back("--output", output);
   }
   if (arguments.mask_output) places.emplace_back("--masks", *arguments.mask_output);
@@ -235,24 +247,33 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   }
   arguments.event_outputs = outputs_of(*line, "events");
   arguments.mask_output = line->given("masks");
+  arguments.control = parse_control(*line);
+  if (line->has("stats")) {
+    arguments.stats_interval_us = parse_time_us("--stats", line->text("stats"));
+    if (arguments.stats_interval_us == 0) throw UsageError("--stats: expected more than 0, found 0");
+  }
   arguments.overwrites = line->options["overwrite"].as<bool>();
 
   arguments.network = parse_network(*line);
   arguments.is_quiet = line->options["quiet"].as<bool>();
 
-  if (arguments.video_outputs.empty() && !arguments.mask_output && arguments.event_outputs.empty()) {
-    throw UsageError("expected an output (--output, --masks or --events), found none");
-  }
   if (std::ranges::count(arguments.video_outputs, "-") + std::ranges::count(arguments.event_outputs, "-") >
       1) {
     throw UsageError("'-': expected one output that goes to standard output, found several");
   }
   if (arguments.mask_output == fs::path("-")) throw UsageError("--masks: expected a folder, found '-'");
+  return arguments;
+}
+
+void check_asked(const TrackArguments& arguments, bool has_control) {
+  if (has_control) return;  // which shows the frames and takes the objects
+  if (arguments.video_outputs.empty() && !arguments.mask_output && arguments.event_outputs.empty()) {
+    throw UsageError("expected an output (--output, --masks or --events), found none");
+  }
   if (arguments.prompts.entries.empty() && arguments.prompts.detections.empty()) {
     throw UsageError(
         "expected an object to follow (--box, --point, --mask, --detections or --prompts), found none");
   }
-  return arguments;
 }
 
 void check_outputs(const TrackArguments& arguments, const Config& config) {

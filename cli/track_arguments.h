@@ -10,6 +10,7 @@
 
 #include "cli/network_arguments.h"
 #include "cli/prompt_arguments.h"
+#include "control/control_server.h"
 #include "io/frame_source.h"
 
 namespace hqtrack {
@@ -25,6 +26,8 @@ struct TrackArguments {
   std::optional<int64_t> segment_us;       // length of the files among them
   std::vector<std::string> event_outputs;  // files, "-" or sockets
   std::optional<std::filesystem::path> mask_output;
+  std::optional<ControlConfig> control;      // of live streams
+  std::optional<int64_t> stats_interval_us;  // of live streams
   bool overwrites = false;
 
   NetworkArguments network;  // the weights are the tracker's
@@ -36,6 +39,9 @@ extern const char* const kTrackHelp;
 
 /// Reads the command line; empty when it asked for help, which is printed then. Throws UsageError.
 std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args);
+
+/// Throws UsageError where nothing would be followed, or nobody would learn of it.
+void check_asked(const TrackArguments& arguments, bool has_control);
 
 /// Looks at the outputs before any work is done. Throws UsageError when an output is an input (the
 /// configuration's weights are, too) or two outputs are one, OutputError when one is there already and may

@@ -17,7 +17,7 @@ get_filename_component(_libtorch_lib_dir ${LibTorch_torch_cpu_LIBRARY} DIRECTORY
 
 # Libraries and headers, folder by folder.
 set(_libraries)
-foreach(folder core tracker refiner selector io pipeline eval train)
+foreach(folder core tracker refiner selector io pipeline control eval train)
   if(TARGET hqtrack_${folder})
     list(APPEND _libraries hqtrack_${folder})
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hqtrack

@@ -42,6 +42,18 @@ std::string event_line(const StreamEvent& event) {
   if (!event.reason.empty()) json["reason"] = event.reason;
   if (event.seconds > 0) json["seconds"] = rounded(event.seconds, 1e3);
   if (event.attempts > 0) json["attempts"] = event.attempts;
+  if (event.kind == StreamEvent::Kind::kFigures) {
+    const RunFigures& figures = event.figures;
+    json["received"] = figures.received;
+    json["tracked"] = figures.tracked;
+    json["dropped"] = figures.dropped;
+    json["unrefined"] = figures.unrefined;
+    json["unwritten"] = figures.unwritten;
+    json["outages"] = figures.outages;
+    json["latency_ms"] = {{"p50", std::round(figures.p50_ms)},
+                          {"p95", std::round(figures.p95_ms)},
+                          {"p99", std::round(figures.p99_ms)}};
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -87,14 +87,7 @@ at::Tensor to_rgb(const fs::path& file, const Picture& picture, RgbConverter::So
   return converter.convert(*picture.frame, matrix ? orientation_of(matrix) : Orientation{});
 }
 
-}  // namespace
-
-at::Tensor read_image(const fs::path& file) {
-  return to_rgb(file, decode_picture(file), RgbConverter::Source::kPicture);
-}
-
-at::Tensor read_label_mask(const fs::path& file) {
-  const Picture picture = decode_picture(file);
+at::Tensor to_labels(const fs::path& file, const Picture& picture) {
   const auto format = static_cast<AVPixelFormat>(picture.frame->format);
   const AVPixFmtDescriptor* descriptor = av_pix_fmt_desc_get(format);
   if (picture.codec == AV_CODEC_ID_MJPEG)
@@ -107,6 +100,18 @@ at::Tensor read_label_mask(const fs::path& file) {
   if (format == AV_PIX_FMT_GRAY8) return binary_to_id(copy_plane(*picture.frame));
   const at::Tensor image = to_rgb(file, picture, RgbConverter::Source::kLabels);
   return is_grey(image) ? binary_to_id(first_channel(image)) : ids_of_colours(file, image);
+}
+
+}  // namespace
+
+at::Tensor read_image(const fs::path& file) {
+  return to_rgb(file, decode_picture(file), RgbConverter::Source::kPicture);
+}
+
+at::Tensor read_label_mask(const fs::path& file) { return to_labels(file, decode_picture(file)); }
+
+at::Tensor read_label_mask(std::span<const uint8_t> bytes, const std::string& name) {
+  return to_labels(name, decode_picture(bytes, name));
 }
 
 }  // namespace hqtrack

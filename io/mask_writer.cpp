@@ -1,7 +1,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -32,6 +34,18 @@ AvFramePtr make_picture(AVPixelFormat format, const at::Tensor& pixels) {
   for (int64_t y = 0; y < pixels.size(0); ++y) {
     std::memcpy(frame->data[0] + y * frame->linesize[0], source + y * row_bytes,
                 static_cast<size_t>(row_bytes));
+  }
+  return frame;
+}
+
+AvFramePtr palette_picture(const at::Tensor& label_mask) {
+  TORCH_CHECK(label_mask.dim() == 2 && label_mask.scalar_type() == at::kByte && label_mask.numel() > 0,
+              "label mask: expected uint8 [H, W], found ", label_mask.toString(), " ", label_mask.sizes());
+  AvFramePtr frame = make_picture(AV_PIX_FMT_PAL8, label_mask.contiguous());
+  for (int id = 0; id < 256; ++id) {
+    const Rgb colour = davis_palette()[id];
+    const uint32_t argb = 0xff000000u | uint32_t{colour.r} << 16 | uint32_t{colour.g} << 8 | colour.b;
+    std::memcpy(frame->data[1] + 4 * id, &argb, 4);
   }
   return frame;
 }
@@ -79,16 +93,12 @@ class MaskWriter : public FrameSink {
 
 }  // namespace
 
+std::vector<uint8_t> encode_label_mask(const at::Tensor& label_mask) {
+  return encode_png("mask", *palette_picture(label_mask));
+}
+
 void write_label_mask(const fs::path& file, const at::Tensor& label_mask) {
-  TORCH_CHECK(label_mask.dim() == 2 && label_mask.scalar_type() == at::kByte && label_mask.numel() > 0,
-              "label mask: expected uint8 [H, W], found ", label_mask.toString(), " ", label_mask.sizes());
-  const AvFramePtr frame = make_picture(AV_PIX_FMT_PAL8, label_mask.contiguous());
-  for (int id = 0; id < 256; ++id) {
-    const Rgb colour = davis_palette()[id];
-    const uint32_t argb = 0xff000000u | uint32_t{colour.r} << 16 | uint32_t{colour.g} << 8 | colour.b;
-    std::memcpy(frame->data[1] + 4 * id, &argb, 4);
-  }
-  write_file(file, encode_png(file, *frame));
+  write_file(file, encode_png(file, *palette_picture(label_mask)));
 }
 
 void write_image(const fs::path& file, const at::Tensor& image) {
@@ -98,6 +108,28 @@ void write_image(const fs::path& file, const at::Tensor& image) {
               "image: expected uint8 [H, W, 3] or [H, W, 4], found ", image.toString(), " ", image.sizes());
   const AVPixelFormat format = has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
   write_file(file, encode_png(file, *make_picture(format, image.contiguous())));
+}
+
+std::vector<uint8_t> encode_jpeg(const at::Tensor& image, int64_t longest_edge) {
+  TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte && image.numel() > 0,
+              "image: expected uint8 [H, W, 3], found ", image.toString(), " ", image.sizes());
+  const auto height = static_cast<int>(image.size(0)), width = static_cast<int>(image.size(1));
+  const double share =
+      std::min(1.0, static_cast<double>(longest_edge) / static_cast<double>(std::max(height, width)));
+  AvFramePtr frame = make_frame();
+  frame->format = AV_PIX_FMT_YUVJ420P;
+  frame->height = std::max(1, static_cast<int>(std::lround(height * share)));
+  frame->width = std::max(1, static_cast<int>(std::lround(width * share)));
+  frame->quality = 4 * FF_QP2LAMBDA;
+  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
+  const AvScalerPtr scaler(sws_getContext(width, height, AV_PIX_FMT_RGB24, frame->width, frame->height,
+                                          AV_PIX_FMT_YUVJ420P, SWS_AREA, nullptr, nullptr, nullptr));
+  if (!scaler) throw OutputError("picture: FFmpeg cannot convert it for a JPEG");
+  const at::Tensor pixels = image.contiguous();
+  const uint8_t* const planes[4] = {pixels.const_data_ptr<uint8_t>(), nullptr, nullptr, nullptr};
+  const int strides[4] = {3 * width, 0, 0, 0};
+  sws_scale(scaler.get(), planes, strides, 0, height, frame->data, frame->linesize);
+  return encode_jpeg("picture", *frame);
 }
 
 std::unique_ptr<FrameSink> open_mask_sink(const fs::path& folder) {

@@ -69,6 +69,33 @@ Picture decode_packet(const AvPacketPtr& packet, const std::string& name) {
   return picture;
 }
 
+std::vector<uint8_t> encode(AVCodecID format, const fs::path& file, const AVFrame& frame) {
+  route_ffmpeg_log();
+  const std::string name = format == AV_CODEC_ID_PNG ? "PNG" : "JPEG";
+  const auto check = [&](int result) {
+    if (result < 0)
+      throw OutputError(file.string() + ": " + name + " encoding failed: " + av_error_text(result));
+  };
+  const AVCodec* encoder = avcodec_find_encoder(format);
+  if (!encoder) throw OutputError(file.string() + ": this FFmpeg has no " + name + " encoder");
+  AvCodecPtr codec(avcodec_alloc_context3(encoder));
+  codec->width = frame.width;
+  codec->height = frame.height;
+  codec->pix_fmt = static_cast<AVPixelFormat>(frame.format);
+  codec->time_base = {1, 1};
+  codec->thread_count = 1;
+  if (format == AV_CODEC_ID_MJPEG) {
+    codec->flags |= AV_CODEC_FLAG_QSCALE;
+    codec->global_quality = frame.quality;
+  }
+  check(avcodec_open2(codec.get(), encoder, nullptr));
+  check(avcodec_send_frame(codec.get(), &frame));
+  check(avcodec_send_frame(codec.get(), nullptr));
+  AvPacketPtr packet = make_packet();
+  check(avcodec_receive_packet(codec.get(), packet.get()));
+  return std::vector<uint8_t>(packet->data, packet->data + packet->size);
+}
+
 }  // namespace
 
 bool has_picture_extension(const fs::path& file) {
@@ -97,24 +124,11 @@ Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name) 
 }
 
 std::vector<uint8_t> encode_png(const fs::path& file, const AVFrame& frame) {
-  route_ffmpeg_log();
-  const auto check = [&](int result) {
-    if (result < 0) throw OutputError(file.string() + ": PNG encoding failed: " + av_error_text(result));
-  };
-  const AVCodec* encoder = avcodec_find_encoder(AV_CODEC_ID_PNG);
-  if (!encoder) throw OutputError(file.string() + ": this FFmpeg has no PNG encoder");
-  AvCodecPtr codec(avcodec_alloc_context3(encoder));
-  codec->width = frame.width;
-  codec->height = frame.height;
-  codec->pix_fmt = static_cast<AVPixelFormat>(frame.format);
-  codec->time_base = {1, 1};
-  codec->thread_count = 1;
-  check(avcodec_open2(codec.get(), encoder, nullptr));
-  check(avcodec_send_frame(codec.get(), &frame));
-  check(avcodec_send_frame(codec.get(), nullptr));
-  AvPacketPtr packet = make_packet();
-  check(avcodec_receive_packet(codec.get(), packet.get()));
-  return std::vector<uint8_t>(packet->data, packet->data + packet->size);
+  return encode(AV_CODEC_ID_PNG, file, frame);
+}
+
+std::vector<uint8_t> encode_jpeg(const fs::path& file, const AVFrame& frame) {
+  return encode(AV_CODEC_ID_MJPEG, file, frame);
 }
 
 }  // namespace hqtrack

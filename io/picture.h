@@ -27,5 +27,7 @@ Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name);
 
 /// Encodes as PNG. frame: PAL8, GRAY8, RGB24 or RGBA. Throws OutputError naming `file`, which is not written.
 std::vector<uint8_t> encode_png(const std::filesystem::path& file, const AVFrame& frame);
+/// Encodes as JPEG. frame: YUVJ420P, its `quality` set.
+std::vector<uint8_t> encode_jpeg(const std::filesystem::path& file, const AVFrame& frame);
 
 }  // namespace hqtrack

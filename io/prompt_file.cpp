@@ -69,8 +69,8 @@ class PromptFileReader {
  public:
   explicit PromptFileReader(const fs::path& file) : file_(file) {}
 
-  std::vector<PromptEntry> read() {
-    const YAML::Node root = parse();
+  std::vector<PromptEntry> read_file() const {
+    const YAML::Node root = parse(read_text(file_, "a JSON file of prompts"));
     if (!root.IsMap()) fail(root, "", "an object with the list 'prompts'");
     check_keys(root, "", {"$schema", "prompts"});
     if (const YAML::Node schema = root["$schema"]) text(schema, "$schema");
@@ -85,9 +85,17 @@ class PromptFileReader {
     return entries;
   }
 
+  PromptEntry read_prompt(const std::string& text) const {
+    const YAML::Node node = parse(text);
+    if (!node.IsMap()) fail(node, "prompt", "an object");
+    for (const char* key : {"frame", "time", "mask"}) {
+      if (node[key]) throw MediaError(place(node) + ": prompt." + key + ": has no meaning here");
+    }
+    return read_entry(node, "prompt");
+  }
+
  private:
-  YAML::Node parse() const {
-    const std::string text = read_text(file_, "a JSON file of prompts");
+  YAML::Node parse(const std::string& text) const {
     parse_json(text, file_);
     try {
       return YAML::Load(as_yaml(text));
@@ -237,6 +245,10 @@ class PromptFileReader {
 
 }  // namespace
 
-std::vector<PromptEntry> read_prompt_file(const fs::path& file) { return PromptFileReader(file).read(); }
+std::vector<PromptEntry> read_prompt_file(const fs::path& file) { return PromptFileReader(file).read_file(); }
+
+PromptEntry parse_prompt(const std::string& json, const std::string& name) {
+  return PromptFileReader(name).read_prompt(json);
+}
 
 }  // namespace hqtrack

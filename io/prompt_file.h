@@ -28,4 +28,8 @@ struct PromptEntry {
 /// ..." for a file that cannot be read, is no JSON, or does not fit the schema.
 std::vector<PromptEntry> read_prompt_file(const std::filesystem::path& file);
 
+/// One prompt of that schema, without moment and mask. Throws MediaError "NAME:LINE: prompt.KEY: expected
+/// ..., found ...".
+PromptEntry parse_prompt(const std::string& json, const std::string& name);
+
 }  // namespace hqtrack

@@ -8,6 +8,16 @@
 
 namespace hqtrack {
 
+/// What became of the frames of a live run so far. Each that was received is tracked, dropped or under way.
+struct RunFigures {
+  int64_t received = 0, tracked = 0;
+  int64_t dropped = 0;    // not tracked: they would have been late
+  int64_t unrefined = 0;  // tracked, but not refined: that would have made them late
+  int64_t unwritten = 0;  // of all outputs: frames that one was too slow for
+  int64_t outages = 0;
+  double p50_ms = 0.0, p95_ms = 0.0, p99_ms = 0.0;  // latency, of the frames since the figures before
+};
+
 /// Something that happened in a live run, apart from its frames.
 struct StreamEvent {
   enum class Kind {
@@ -16,7 +26,8 @@ struct StreamEvent {
     kSizeChanged,  // they come in another size than the first, and are scaled to that
     kOutputLost,   // an output cannot be written to; it is tried again
     kOutputResumed,
-    kSegmentComplete  // a file of a segmented recording is closed and has its name
+    kSegmentComplete,  // a file of a segmented recording is closed and has its name
+    kFigures           // from time to time
   };
   Kind kind = Kind::kOutage;
   int64_t pts_us = 0;       // on the clock of the frames
@@ -24,9 +35,13 @@ struct StreamEvent {
   std::string output = {};  // which one
   double seconds = 0.0;     // of a resumption: how long the outage was; of a segment: its length
   int64_t attempts = 0;     // and how many connections were tried
+  RunFigures figures = {};
 };
+/// "1200 frames received, 300 tracked ... latency 350 ms (p50), ..."; what did not happen is left out.
+std::string to_text(const RunFigures& figures);
+
 /// "outage", "resumed", "size_changed", "output_lost", "output_resumed",
-/// "segment_complete".
+/// "segment_complete", "stats".
 const char* to_string(StreamEvent::Kind kind);
 
 /// Carries events from a source to whoever listens, at most one at a time. Any thread.

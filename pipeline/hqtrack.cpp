@@ -16,38 +16,21 @@
 #include <utility>
 #include <vector>
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/label_mask.h"
 #include "core/state_file.h"
 #include "core/weights/weights.h"
+#include "pipeline/networks.h"
 #include "pipeline/prompt_masks.h"
 #include "pipeline/refine_schedule.h"
-#include "refiner/hq_sam_weights.h"
 #include "refiner/refiner.h"
 #include "selector/select_masks.h"
 #include "tracker/tracker.h"
-#include "tracker/vmos.h"
 
 namespace hqtrack {
 namespace {
 
 constexpr const char* kStateFormat = "hqtrack state 1";
-
-Vmos load_network(const Config& config, at::Device device) {
-  if (config.tracker.weights.empty()) {
-    throw ConfigError(config.file.string() + ": tracker.weights: expected a weights file, found nothing");
-  }
-  Vmos network(config.tracker);
-  const std::string& file = config.tracker.weights;
-  const TensorFile contents = read_weights(file);
-  if (const std::string kind = hq_sam_kind(contents); !kind.empty()) {
-    throw WeightsError(file + ": expected VMOS, a tracker, found " + kind);
-  }
-  load_weights(*network, contents, file, kUnusedVmosWeights);
-  network->to(device);
-  return network;
-}
 
 /// What decides how memory looks, beside the weights.
 std::string memory_settings(const TrackerConfig& config) {
@@ -80,30 +63,22 @@ struct KnownObject {
 
 class HqTrack::Impl {
  public:
-  Impl(const Config& config, const std::string& device_name)
-      : config_(config),
-        device_(resolve_device(device_name)),
-        network_(load_network(config, device_)),
-        tracker_(network_, config.tracker),
-        schedule_(config.refiner),
-        keeps_all_(config.tracker.compatibility == "reference") {
+  explicit Impl(std::shared_ptr<Networks> networks)
+      : networks_(std::move(networks)),
+        config_(networks_->config()),
+        tracker_(networks_->tracker(), config_.tracker),
+        schedule_(config_.refiner),
+        keeps_all_(config_.tracker.compatibility == "reference") {
     if (refines_frames()) load_refiner();
   }
 
   void load_refiner() {
     const std::lock_guard lock(refiner_mutex_);
     if (refiner_) return;
-    if (config_.refiner.weights.empty()) {
-      throw ConfigError(config_.file.string() +
-                        ": refiner.weights: expected a weights file, found nothing (" +
-                        (refines_frames() ? "refine=off does without" : "boxes and points need it") + ")");
-    }
-    HqSam network(config_.refiner);
-    load_hq_sam_weights(network, config_.refiner.weights);
-    network->to(device_);
-    refiner_.emplace(network, config_.refiner);
-    if (!device_.is_cpu()) {
-      refiner_stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
+    refiner_.emplace(networks_->refiner(), config_.refiner);
+    const at::Device device = networks_->device();
+    if (!device.is_cpu()) {
+      refiner_stream_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
     }
   }
 
@@ -202,7 +177,7 @@ class HqTrack::Impl {
     if (!frame_) throw Error(ExitCode::kInternal, "state: expected initialize() before it is saved");
     StateWriter state;
     state.put("format", kStateFormat);
-    state.put("weights", fingerprint(module_weights(*network_)));
+    state.put("weights", fingerprint(module_weights(*networks_->tracker())));
     state.put("settings", memory_settings(config_.tracker));
     state.put("frame.index", frame_->index);
     state.put("frame.pts_us", frame_->pts_us);
@@ -228,7 +203,7 @@ class HqTrack::Impl {
       }
     };
     expect("format", kStateFormat, "the format");
-    expect("weights", fingerprint(module_weights(*network_)), "those of this tracker,");
+    expect("weights", fingerprint(module_weights(*networks_->tracker())), "those of this tracker,");
     expect("settings", memory_settings(config_.tracker), "the tracker's settings");
     const at::Tensor image = state.tensor("frame.image", 3, at::kByte),
                      label_mask = state.tensor("frame.label_mask", 2, at::kByte),
@@ -310,9 +285,8 @@ class HqTrack::Impl {
     return object.score < states.uncertain_below ? ObjectState::kUncertain : ObjectState::kTracked;
   }
 
-  Config config_;
-  at::Device device_;
-  Vmos network_;
+  std::shared_ptr<Networks> networks_;
+  const Config& config_;
   Tracker tracker_;
   RefineSchedule schedule_;
   bool keeps_all_;
@@ -332,7 +306,8 @@ class HqTrack::Impl {
 };
 
 HqTrack::HqTrack(const Config& config, const std::string& device)
-    : impl_(std::make_unique<Impl>(config, device)) {}
+    : HqTrack(std::make_shared<Networks>(config, device)) {}
+HqTrack::HqTrack(std::shared_ptr<Networks> networks) : impl_(std::make_unique<Impl>(std::move(networks))) {}
 HqTrack::~HqTrack() = default;
 void HqTrack::load_refiner() { impl_->load_refiner(); }
 void HqTrack::encode_ahead(const Frame& frame) { impl_->encode_ahead(frame); }

@@ -14,6 +14,8 @@
 
 namespace hqtrack {
 
+class Networks;
+
 /// The public class: one frame in, masks out.
 ///
 ///   HqTrack hqtrack(load_config("configs/nano.yaml"), "auto");
@@ -32,6 +34,8 @@ class HqTrack {
   /// device: "auto" (CUDA where there is one), "cpu", "cuda:N". Throws ConfigError, WeightsError,
   /// DeviceError.
   HqTrack(const Config& config, const std::string& device);
+  /// With networks that others use as well.
+  explicit HqTrack(std::shared_ptr<Networks> networks);
   ~HqTrack();
 
   /// Loads the refiner, which boxes and points need, now instead of with the first of them. Throws as the

@@ -14,18 +14,32 @@ void LatencyHistogram::add(std::chrono::steady_clock::duration time) {
   const double bucket = ms > 1 ? std::ceil(kBucketsPerOctave * std::log2(ms)) : 0;
   const std::lock_guard lock(mutex_);
   ++counts_[std::min(static_cast<size_t>(bucket), counts_.size() - 1)];
+  sum_s_ += std::max(ms, 0.0) * 1e-3;
 }
 
-LatencyHistogram::Percentiles LatencyHistogram::percentiles() const {
+double LatencyHistogram::sum_s() const {
   const std::lock_guard lock(mutex_);
-  const int64_t count = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
-  // Upper edge of the bucket in which the share is reached.
+  return sum_s_;
+}
+
+LatencyHistogram::Counts LatencyHistogram::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+double LatencyHistogram::upper_ms(size_t bucket) {
+  return std::exp2(static_cast<double>(bucket) / kBucketsPerOctave);
+}
+
+LatencyHistogram::Percentiles LatencyHistogram::percentiles(const Counts& now, const Counts& before) {
+  Counts between = now;
+  for (size_t bucket = 0; bucket < now.size(); ++bucket) between[bucket] -= before[bucket];
+  const int64_t count = std::accumulate(between.begin(), between.end(), int64_t{0});
   const auto at = [&](double share) {
     int64_t sum = 0;
-    for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
-      sum += counts_[bucket];
-      if (static_cast<double>(sum) >= share * static_cast<double>(count))
-        return std::exp2(static_cast<double>(bucket) / kBucketsPerOctave);
+    for (size_t bucket = 0; bucket < between.size(); ++bucket) {
+      sum += between[bucket];
+      if (static_cast<double>(sum) >= share * static_cast<double>(count)) return upper_ms(bucket);
     }
     return 0.0;
   };

@@ -12,15 +12,22 @@ class LatencyHistogram {
  public:
   void add(std::chrono::steady_clock::duration time);
 
+  /// Bucket k holds times up to `upper_ms(k)`; the last one all above as well (1.5 hours).
+  using Counts = std::array<int64_t, 270>;
+  Counts counts() const;
+  static double upper_ms(size_t bucket);
+  double sum_s() const;
+
   struct Percentiles {
     int64_t count = 0;
     double p50_ms = 0.0, p95_ms = 0.0, p99_ms = 0.0;  // to 6 %
   };
-  Percentiles percentiles() const;
+  /// Of the times that came between two moments, or since the first.
+  static Percentiles percentiles(const Counts& now, const Counts& before = {});
 
  private:
-  // Bucket k holds times of 2^((k - 1) / 12) to 2^(k / 12) ms; the last one all above (1.5 hours).
-  std::array<int64_t, 270> counts_{};
+  Counts counts_{};
+  double sum_s_ = 0.0;
   mutable std::mutex mutex_;
 };
 

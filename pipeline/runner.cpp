@@ -18,6 +18,7 @@
 
 #include "core/bounded_queue.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -38,7 +39,9 @@ class Run {
         frames_(options.live ? kLiveFrames : options.queue_frames,
                 options.live ? FullQueuePolicy::kDropOldest : FullQueuePolicy::kBlock),
         encoded_(1),
-        unrefined_(options.live ? kLiveFrames : options.queue_frames) {
+        unrefined_(options.live ? kLiveFrames : options.queue_frames),
+        monitor_(options.live && options.live->monitor ? options.live->monitor
+                                                       : std::make_shared<RunMonitor>()) {
     for (size_t i = 0; i < sinks.size(); ++i) {
       write_times_.emplace_back();
       options.live ? tracked_.emplace_back(kLiveSinkFrames, FullQueuePolicy::kDropOldest)
@@ -48,6 +51,11 @@ class Run {
 
   RunSummary execute() {
     const auto start = Clock::now();
+    for (auto* count : {&monitor_->received, &monitor_->tracked, &monitor_->dropped, &monitor_->unrefined,
+                        &monitor_->unwritten, &monitor_->outages}) {
+      *count = 0;
+    }
+    monitor_->is_receiving = true;
     {
       const auto listening = pass_on_events();
       const std::stop_callback forward(options_.interrupted, [this] { stop_.request_stop(); });
@@ -65,14 +73,17 @@ class Run {
                     [this, i] { tracked_[i].close(); });
       }
     }
+    monitor_->is_receiving = false;
     if (first_error_) std::rethrow_exception(first_error_);
     summary_.was_interrupted = options_.interrupted.stop_requested();
     // Who interrupts often ends the program at the other end of a pipe as well.
     if (damage_ && !summary_.was_interrupted) std::rethrow_exception(damage_);
     summary_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    summary_.dropped = dropped_ + frames_.dropped();
-    for (const auto& queue : tracked_) summary_.unwritten.push_back(queue.dropped());
-    summary_.latency = latency_.percentiles();
+    update_monitor();
+    if (options_.live)
+      monitor_->dropped = monitor_->received - monitor_->tracked;  // nothing is under way now
+    summary_.frames = monitor_->tracked;
+    summary_.figures = monitor_->figures();
     return std::move(summary_);
   }
 
@@ -98,6 +109,11 @@ class Run {
   std::shared_ptr<void> pass_on_events() {
     if (!options_.live || !options_.live->events) return nullptr;
     options_.live->events->listen([this](const StreamEvent& event) {
+      using Kind = StreamEvent::Kind;
+      if (event.kind == Kind::kOutage) ++monitor_->outages;
+      if (event.kind == Kind::kOutage || event.kind == Kind::kResumed) {
+        monitor_->is_receiving = event.kind == Kind::kResumed;
+      }
       for (auto& queue : tracked_) queue.push(event, {});
     });
     return {nullptr, [events = options_.live->events](void*) { events->listen({}); }};
@@ -153,6 +169,7 @@ class Run {
     try {
       while (!stop.stop_requested()) {
         std::optional<Frame> frame = source_.read();
+        if (frame) ++num_read_;
         if (!frame || !frames_.push(std::move(*frame), stop)) break;
       }
     } catch (const MediaError&) {
@@ -195,7 +212,7 @@ class Run {
       const bool is_shed = options_.live && (unrefined_.size() > 0 ||
                                              is_late(tracked->frame, refine_time_.mean() + write_time()));
       if (is_shed) {
-        ++summary_.unrefined;
+        ++monitor_->unrefined;
         deliver(*tracked);
       } else {
         const TrackedFrame refined = options_.refine(std::move(*tracked));
@@ -213,7 +230,28 @@ class Run {
       track_pops_.add(tracked.frame, now);
     }
     for (auto& queue : tracked_) queue.push(Delivered{tracked, now}, {});
+    update_monitor();
+    if (options_.live && options_.live->figures_interval) tell_figures(tracked.frame, now);
     if (options_.on_frame) options_.on_frame(tracked);
+  }
+
+  void update_monitor() {
+    const int64_t dropped_before = source_.num_dropped();
+    monitor_->received = num_read_ + dropped_before;
+    monitor_->dropped = dropped_ + frames_.dropped() + dropped_before;
+    int64_t unwritten = 0;
+    for (const auto& queue : tracked_) unwritten += queue.dropped();
+    monitor_->unwritten = unwritten;
+  }
+
+  void tell_figures(const Frame& frame, Clock::time_point now) {
+    if (now < told_at_ + *options_.live->figures_interval) return;
+    told_at_ = now;
+    const RunFigures figures = monitor_->figures(std::exchange(told_, monitor_->latency.counts()));
+    log_info((options_.live->name.empty() ? "" : options_.live->name + ": ") + to_text(figures));
+    if (!options_.live->events) return;
+    options_.live->events->publish(
+        {.kind = StreamEvent::Kind::kFigures, .pts_us = frame.pts_us, .reason = {}, .figures = figures});
   }
 
   // In both directions: a tracker that has nobody to push to must learn it.
@@ -239,14 +277,14 @@ class Run {
       has_written = true;
       if (!options_.live) continue;
       time.add(Clock::now() - since);
-      latency_.add(Clock::now() - tracked.frame.received);
+      monitor_->latency.add(Clock::now() - tracked.frame.received);
     }
     // A run that failed before its first frame leaves what lay there before.
     if (has_written || !(stop_.stop_requested() || damage_)) sink.finish();
   }
 
   void count(const TrackedFrame& tracked) {
-    ++summary_.frames;
+    ++monitor_->tracked;
     for (const TrackedObject& object : tracked.objects) {
       const bool is_lost = object.state == ObjectState::kLost;
       bool& was_seen = was_seen_[object.id];
@@ -266,8 +304,10 @@ class Run {
   std::deque<StageTime> write_times_;         // one a sink
   Pops encode_pops_, track_pops_;
   StageTime refine_time_;
-  LatencyHistogram latency_;
-  std::atomic<int64_t> dropped_ = 0;
+  std::shared_ptr<RunMonitor> monitor_;
+  std::atomic<int64_t> num_read_ = 0, dropped_ = 0;
+  Clock::time_point told_at_ = Clock::now();  // figures, and the latencies until then
+  LatencyHistogram::Counts told_{};
   std::stop_source stop_;
   std::mutex error_mutex_;
   std::exception_ptr first_error_, damage_;

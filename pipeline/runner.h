@@ -8,13 +8,14 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "core/frame.h"
 #include "io/frame_sink.h"
 #include "io/frame_source.h"
 #include "io/stream_event.h"
-#include "pipeline/latency.h"
+#include "pipeline/run_monitor.h"
 
 namespace hqtrack {
 
@@ -25,6 +26,9 @@ using TrackStep = std::function<TrackedFrame(Frame)>;
 struct LiveRun {
   std::chrono::microseconds max_latency{500'000};  // from the reception of a frame to its result
   std::shared_ptr<StreamEvents> events = {};       // passed on to the sinks; may be null
+  std::shared_ptr<RunMonitor> monitor = {};        // kept up to date; may be null
+  std::optional<std::chrono::microseconds> figures_interval = {};  // how often they are logged and an event
+  std::string name = {};  // of the stream, for that log; may be empty
 };
 
 struct RunOptions {
@@ -45,11 +49,7 @@ struct RunSummary {
   std::map<int64_t, int64_t>
       times_lost;  // by object id: how often it went from seen to lost; only those that did
   bool was_interrupted = false;
-  // Of a live source. All frames that the source had are tracked or dropped, in `read` or here.
-  int64_t dropped = 0;                    // not tracked: they would have been late
-  int64_t unrefined = 0;                  // tracked, but not refined: that would have made them late
-  std::vector<int64_t> unwritten;         // by sink: frames that it was too slow for
-  LatencyHistogram::Percentiles latency;  // from reception to the end of each sink's work
+  RunFigures figures;  // of a live run: what became of all its frames
   double frames_per_second() const { return seconds > 0 ? static_cast<double>(frames) / seconds : 0; }
 };
 

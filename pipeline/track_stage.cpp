@@ -31,17 +31,26 @@ std::vector<PromptEdit> take_round(std::vector<PromptEdit>& edits) {
 
 }  // namespace
 
-TrackStage::TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts)
-    : tracker_(tracker), prompts_(std::move(prompts)), is_used_(prompts_.size(), false) {
+TrackStage::TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts, std::shared_ptr<LivePrompts> live)
+    : tracker_(tracker),
+      prompts_(std::move(prompts)),
+      is_used_(prompts_.size(), false),
+      live_(std::move(live)) {
+  if (live_) live_->open();
   const bool needs_refiner = std::ranges::any_of(prompts_, [](const TimedPrompt& timed) {
     return timed.edit.action != PromptEdit::Action::kRemove && timed.edit.prompt.needs_refiner();
   });
   if (needs_refiner) tracker_.load_refiner();
 }
 
+TrackStage::~TrackStage() {
+  if (live_) live_->close();
+}
+
 void TrackStage::encode_ahead(const Frame& frame) {
-  const bool is_tracked =
-      std::ranges::any_of(prompts_, [&](const TimedPrompt& timed) { return is_reached(timed.at, frame); });
+  const bool is_tracked = is_started_ || std::ranges::any_of(prompts_, [&](const TimedPrompt& timed) {
+                            return is_reached(timed.at, frame);
+                          });
   if (is_tracked) tracker_.encode_ahead(frame);
 }
 
@@ -57,15 +66,46 @@ std::vector<PromptEdit> TrackStage::take_due(const Frame& frame) {
 
 TrackedFrame TrackStage::operator()(Frame frame) {
   std::vector<PromptEdit> due = take_due(frame);
-  if (is_started_) return follow(tracker_.track(std::move(frame)), std::move(due));
-  if (!due.empty()) {
+  const auto requests = live_ ? live_->take() : std::list<std::unique_ptr<LivePrompts::Request>>();
+  TrackedFrame tracked;
+  if (is_started_) {
+    tracked = follow(tracker_.track(std::move(frame)), std::move(due));
+  } else if (!due.empty() || !requests.empty()) {
     is_started_ = true;
-    TrackedFrame tracked = tracker_.initialize(std::move(frame), {});
+    tracked = tracker_.initialize(std::move(frame), {});
     while (!due.empty()) tracked = tracker_.edit(take_round(due));
-    return tracked;
+  } else {
+    tracked.label_mask = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
+    tracked.frame = std::move(frame);
   }
-  const at::Tensor no_objects = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
-  return {.frame = std::move(frame), .label_mask = no_objects, .objects = {}, .prompts = {}};
+  for (const auto& request : requests) tracked = follow(std::move(tracked), *request);
+  return tracked;
+}
+
+int64_t TrackStage::free_id(const TrackedFrame& tracked) {
+  std::array<bool, 256> is_taken{};
+  for (const TrackedObject& object : tracked.objects) is_taken[static_cast<size_t>(object.id)] = true;
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    if (!is_used_[i]) is_taken[static_cast<size_t>(prompts_[i].edit.prompt.id)] = true;
+  }
+  // An id that was free a moment ago may still be meant by somebody.
+  for (int64_t step = 1; step <= 255; ++step) {
+    const int64_t id = (last_id_ + step - 1) % 255 + 1;
+    if (!is_taken[static_cast<size_t>(id)]) return last_id_ = id;
+  }
+  throw PromptError(0, "expected at most 255 objects, found more");
+}
+
+TrackedFrame TrackStage::follow(TrackedFrame tracked, LivePrompts::Request& request) {
+  PromptEdit& edit = request.edit;
+  try {
+    if (edit.prompt.id == 0 && edit.action == PromptEdit::Action::kAdd) edit.prompt.id = free_id(tracked);
+    tracked = tracker_.edit(std::span(&edit, 1));
+    request.answer.set_value({edit.prompt.id, tracked});
+  } catch (const Error& error) {
+    request.answer.set_exception(std::make_exception_ptr(PromptError(0, error.what())));
+  }
+  return tracked;
 }
 
 TrackedFrame TrackStage::follow(TrackedFrame tracked, std::vector<PromptEdit> edits) {

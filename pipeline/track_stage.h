@@ -1,12 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/frame.h"
 #include "core/prompt.h"
 #include "pipeline/hqtrack.h"
+#include "pipeline/live_prompts.h"
 
 namespace hqtrack {
 
@@ -14,8 +17,10 @@ namespace hqtrack {
 /// order.
 class TrackStage {
  public:
-  /// Borrows the tracker; has it load its refiner when a prompt needs one.
-  TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts);
+  /// Borrows the tracker; has it load its refiner when a prompt needs one. live: may be null; opened.
+  TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts, std::shared_ptr<LivePrompts> live = nullptr);
+  /// Closes `live`.
+  ~TrackStage();
 
   /// Frames before the first prompt pass through without objects. Throws PromptError for what is wrong with
   /// the first prompts; later ones that cannot be followed are warned of and left out.
@@ -35,11 +40,15 @@ class TrackStage {
  private:
   std::vector<PromptEdit> take_due(const Frame& frame);
   TrackedFrame follow(TrackedFrame tracked, std::vector<PromptEdit> edits);
+  TrackedFrame follow(TrackedFrame tracked, LivePrompts::Request& request);
+  int64_t free_id(const TrackedFrame& tracked);
 
   HqTrack& tracker_;
   std::vector<TimedPrompt> prompts_;  // of used ones only the moment is left
   std::vector<bool> is_used_;
-  bool is_started_ = false;
+  std::shared_ptr<LivePrompts> live_;
+  int64_t last_id_ = 0;  // that was given to a live prompt without one
+  std::atomic<bool> is_started_ = false;
 };
 
 }  // namespace hqtrack

@@ -47,7 +47,7 @@ void end_near(const PromptBox& box, at::Tensor& logits) {
 }  // namespace
 
 Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::move(network)), config_(config) {
-  network_->eval();
+  if (network_->is_training()) network_->eval();  // others may be using it
 }
 
 ImageEmbedding Refiner::encode(const at::Tensor& image) {

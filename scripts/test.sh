@@ -15,6 +15,10 @@ if [[ ${1:-} == --preset ]]; then
 fi
 start=$SECONDS
 "$root/scripts/setup.sh" --preset "$preset"
+install_browser() {
+  (install_packages chromium-driver) || say "    without Chromium: the test of the page will be skipped"
+}
+step "Browser for tests" install_browser
 tests_start=$SECONDS
 say "==> Tests"
 status=0

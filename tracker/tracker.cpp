@@ -36,7 +36,7 @@ at::Tensor map_labels(const at::Tensor& labels, const std::array<uint8_t, 256>& 
 class Tracker::Impl {
  public:
   Impl(Vmos network, const TrackerConfig& config) : network_(std::move(network)), config_(config) {
-    network_->eval();
+    if (network_->is_training()) network_->eval();  // others may be using it
   }
 
   void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {

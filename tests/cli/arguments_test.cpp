@@ -25,7 +25,9 @@ std::string usage_error(Call call) {
 }
 
 std::string track_error(const Texts& args) {
-  return usage_error([&] { parse_track_arguments(args); });
+  return usage_error([&] {
+    if (const auto arguments = parse_track_arguments(args)) check_asked(*arguments, false);
+  });
 }
 
 TEST(ParseTime, TakesSecondsAndClockTimes) {
@@ -261,9 +263,10 @@ TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
   EXPECT_LE(lines.size(), 24U);
   for (const std::string& line : lines) EXPECT_LE(line.size(), 80U) << line;
   for (const char* option :
-       {"-o, --output", "--masks",   "--events", "--mask ",  "--box",      "--point",     "--at",
-        "--id",         "--prompts", "--name",   "--start",  "--duration", "--live",      "--segment",
-        "--config",     "--weights", "--set",    "--device", "--threads",  "--overwrite", "--quiet"}) {
+       {"-o, --output", "--masks",   "--events",    "--mask ",  "--box",     "--point",
+        "--at",         "--id",      "--prompts",   "--name",   "--start",   "--duration",
+        "--live",       "--segment", "--control",   "--config", "--weights", "--set",
+        "--device",     "--threads", "--overwrite", "--quiet"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }
 }

@@ -67,6 +67,9 @@ TEST(InfoProgram, DescribesWeights) {
 TEST(Program, EveryHelpFitsAScreenAndHasAnExample) {
   for (const std::vector<std::string>& args : {std::vector<std::string>{"--help"},
                                                {"track", "--help"},
+                                               {"serve", "--help"},
+                                               {"ctl", "--help"},
+                                               {"refine", "--help"},
                                                {"info", "--help"},
                                                {"convert", "--help"},
                                                {"eval", "--help"},

@@ -19,8 +19,9 @@ struct Layer {
 
 constexpr std::array kLayers = {
     Layer{"core", 0}, Layer{"tracker", 1},  Layer{"refiner", 1}, Layer{"selector", 1},
-    Layer{"io", 1},   Layer{"pipeline", 2}, Layer{"eval", 3},    Layer{"train", 4},
-    Layer{"cli", 5},  Layer{"bench", 6},    Layer{"tests", 7},
+    Layer{"io", 1},   Layer{"pipeline", 2}, Layer{"control", 3},
+    Layer{"eval", 3}, Layer{"train", 4},    Layer{"cli", 5},     Layer{"bench", 6},
+    Layer{"tests", 7},
 };
 
 struct Include {

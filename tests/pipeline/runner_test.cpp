@@ -398,12 +398,12 @@ TEST(RunLive, DropsFramesRatherThanComeLate) {
   const RunSummary summary =
       run_pipeline(camera, slowly(std::chrono::milliseconds(20)), outputs.sinks,
                    {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::milliseconds(100)}});
-  EXPECT_EQ(summary.frames + summary.dropped, 200);
-  EXPECT_GT(summary.dropped, 50);
+  EXPECT_EQ(summary.frames + summary.figures.dropped, 200);
+  EXPECT_GT(summary.figures.dropped, 50);
   EXPECT_GT(summary.frames, 20);
-  EXPECT_EQ(summary.latency.count, 2 * summary.frames);
+  EXPECT_EQ(summary.figures.received, 200);
   // Behind all the time, yet never by much more than what it may.
-  EXPECT_LT(summary.latency.p50_ms, 200);
+  EXPECT_LT(summary.figures.p50_ms, 200);
   EXPECT_TRUE(std::ranges::is_sorted(outputs.received[0].frames));
   EXPECT_EQ(static_cast<int64_t>(outputs.received[0].frames.size()), summary.frames);
 }
@@ -428,9 +428,31 @@ TEST(RunLive, LeavesOutRefinementFirst) {
   const RunSummary summary = run_pipeline(
       camera, label_by_index, outputs.sinks,
       {.queue_frames = 1, .refine = refine, .live = LiveRun{.max_latency = std::chrono::seconds(2)}});
-  EXPECT_EQ(summary.frames + summary.dropped, 100);
-  EXPECT_GT(summary.unrefined, 20);
-  EXPECT_LT(summary.dropped, summary.unrefined);
+  EXPECT_EQ(summary.frames + summary.figures.dropped, 100);
+  EXPECT_GT(summary.figures.unrefined, 20);
+  EXPECT_LT(summary.figures.dropped, summary.figures.unrefined);
+}
+
+TEST(RunLive, TellsItsFiguresFromTimeToTime) {
+  FakeCamera camera(100, std::chrono::milliseconds(5));
+  TwoSinks outputs;
+  const auto events = std::make_shared<StreamEvents>();
+  const auto monitor = std::make_shared<RunMonitor>();
+  const LiveRun live{
+      .events = events, .monitor = monitor, .figures_interval = std::chrono::milliseconds(100)};
+  const RunSummary summary = run_pipeline(camera, label_by_index, outputs.sinks, {.live = live});
+  const std::vector<StreamEvent>& told = outputs.received[0].events;
+  ASSERT_GE(told.size(), 2U);
+  for (size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].kind, StreamEvent::Kind::kFigures);
+    const RunFigures& figures = told[i].figures;
+    EXPECT_GT(figures.tracked, i == 0 ? 0 : told[i - 1].figures.tracked);
+    EXPECT_GE(figures.received, figures.tracked + figures.dropped);
+    EXPECT_GT(figures.p99_ms, 0);
+  }
+  EXPECT_EQ(monitor->received, 100);
+  EXPECT_EQ(monitor->received, monitor->tracked + monitor->dropped);
+  EXPECT_EQ(summary.figures.tracked, summary.frames);
 }
 
 TEST(RunLive, ASlowSinkStopsNobodyElse) {
@@ -440,13 +462,12 @@ TEST(RunLive, ASlowSinkStopsNobodyElse) {
   const RunSummary summary =
       run_pipeline(camera, label_by_index, outputs.sinks,
                    {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::seconds(9)}});
-  EXPECT_EQ(summary.frames + summary.dropped, 200);
+  EXPECT_EQ(summary.frames + summary.figures.dropped, 200);
   EXPECT_GT(summary.frames, 100);
   EXPECT_EQ(static_cast<int64_t>(outputs.received[1].frames.size()), summary.frames);
-  ASSERT_EQ(summary.unwritten.size(), 2U);
-  EXPECT_GT(summary.unwritten[0], 0);
-  EXPECT_EQ(summary.unwritten[1], 0);
-  EXPECT_EQ(static_cast<int64_t>(outputs.received[0].frames.size()) + summary.unwritten[0], summary.frames);
+  EXPECT_GT(summary.figures.unwritten, 0);
+  EXPECT_EQ(static_cast<int64_t>(outputs.received[0].frames.size()) + summary.figures.unwritten,
+            summary.frames);
   EXPECT_EQ(outputs.received[0].frames.back(), 199);
 }
 

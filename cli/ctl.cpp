@@ -1,0 +1,215 @@
+#include "cli/ctl.h"
+
+#include <httplib.h>
+
+#include <boost/program_options/value_semantic.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/prompt_arguments.h"
+#include "control/control_server.h"
+#include "core/error.h"
+#include "core/label_mask.h"
+#include "io/mask_reader.h"
+#include "io/output_file.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kHelp = R"(Usage: hqtrack ctl COMMAND --control [HOST:]PORT [options]
+Speaks to a running `hqtrack track --control` or `hqtrack serve`. For example:
+  hqtrack ctl add --box 30,40,200,180 --name cup --control 8080
+
+  streams              those that there are
+  list                 the newest frame: boxes, scores and states of its objects
+  add                  --box X0,Y0,X1,Y1, --point X,Y[,0], --mask FILE, --name:
+                       follows an object from the next frame on
+  correct ID           the same of an object that is followed
+  remove ID            lets go of an object
+  picture FILE.jpg     the newest frame, its objects drawn in; --plain: not
+  mask FILE.png        its label mask: palette index = id
+  metrics, health      for Prometheus, for a watchdog (exit code 5: no frames)
+
+  --control [HOST:]PORT  where it listens
+  --control-token FILE   the token that it wants
+  --stream NAME          of several streams
+  --overwrite            replace FILE
+Answers are JSON, a line each.
+)";
+
+/// The other end, and what it answers.
+class Control {
+ public:
+  Control(const ControlConfig& config, std::string stream)
+      : client_(config.host, config.port),
+        where_(config.host + ":" + std::to_string(config.port)),
+        stream_(std::move(stream)) {
+    if (!config.token.empty()) client_.set_bearer_token_auth(config.token);
+    client_.set_connection_timeout(std::chrono::seconds(5));
+    client_.set_read_timeout(std::chrono::seconds(60));  // a large refiner on a CPU
+  }
+
+  std::string get(const std::string& path) { return check(client_.Get(path)); }
+  std::string post(const std::string& path, const std::string& body, const char* type) {
+    return check(client_.Post(path, body, type));
+  }
+
+  /// The path of what belongs to the stream that is meant.
+  std::string of_stream(const std::string& what) {
+    if (stream_.empty()) {
+      const Json streams = Json::parse(get("/streams")).at("streams");
+      if (streams.size() != 1) {
+        std::string names;
+        for (const Json& each : streams)
+          names += (names.empty() ? "" : ", ") + each.at("name").get<std::string>();
+        throw UsageError("--stream: expected one of " + names + ", found none");
+      }
+      stream_ = streams[0].at("name");
+    }
+    return "/streams/" + stream_ + "/" + what;
+  }
+
+ private:
+  std::string check(const httplib::Result& result) const {
+    if (!result) throw MediaError(where_ + ": cannot be reached: " + httplib::to_string(result.error()));
+    if (result->status == 200) return result->body;
+    const Json json = Json::parse(result->body, nullptr, false);
+    throw MediaError(
+        where_ + ": " +
+        (json.is_object() && json.contains("error") && json["error"].is_string()
+             ? json["error"].get<std::string>()
+             : "status " + std::to_string(result->status) + ", found " + result->body.substr(0, 80)));
+  }
+
+  httplib::Client client_;
+  std::string where_, stream_;
+};
+
+void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+std::string prompt_json(const PromptEntry& entry, bool is_correction) {
+  Json json = Json::object();
+  if (is_correction) json["action"] = "correct";
+  if (entry.id) json["id"] = *entry.id;
+  if (!entry.name.empty()) json["name"] = entry.name;
+  if (const auto& box = entry.box) json["box"] = {box->x0, box->y0, box->x1, box->y1};
+  for (const PromptPoint& point : entry.points)
+    json["points"].push_back({point.x, point.y, point.is_object ? 1 : 0});
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// One request for each object of a mask; with an id all of it is the one.
+void post_mask(Control& control, const PromptEntry& entry, bool is_correction) {
+  if (entry.box || !entry.points.empty()) {
+    throw UsageError(entry.source + ": expected a mask alone, found a box or points with it");
+  }
+  const at::Tensor labels = read_label_mask(entry.mask);
+  std::vector<int64_t> ids = label_ids(labels);
+  if (ids.empty())
+    throw MediaError(entry.mask.string() + ": expected at least one object, found only background");
+  const bool is_one = entry.id || ids.size() == 1;
+  if (is_one) ids = {0};
+  for (const int64_t value : ids) {
+    const at::Tensor mask = value == 0 ? labels.ne(0) : labels.eq(value);
+    const std::vector<uint8_t> png = encode_label_mask(mask.to(at::kByte));
+    httplib::Params params;
+    if (is_correction) params.emplace("action", "correct");
+    if (!is_one || entry.id) params.emplace("id", std::to_string(entry.id.value_or(value)));
+    if (!entry.name.empty()) params.emplace("name", entry.name);
+    print(control.post(httplib::append_query_params(control.of_stream("prompts"), params),
+                       std::string(png.begin(), png.end()), "image/png"));
+  }
+}
+
+void post_prompts(Control& control, const CommandLine& line, std::optional<int64_t> corrected) {
+  const PromptArguments prompts = parse_prompts(line);
+  if (line.has("at"))
+    throw UsageError("--at: has no meaning here: what is said counts from the next frame on");
+  if (!prompts.detections.empty()) throw UsageError("--detections: has no meaning here");
+  if (prompts.entries.empty() || (corrected && prompts.entries.size() > 1)) {
+    throw UsageError(std::string("expected ") + (corrected ? "one object" : "an object") +
+                     " (--box, --point or --mask), found " + (prompts.entries.empty() ? "none" : "several"));
+  }
+  for (PromptEntry entry : prompts.entries) {
+    if (corrected) entry.id = corrected;
+    if (!entry.mask.empty()) {
+      post_mask(control, entry, corrected.has_value());
+    } else {
+      print(control.post(control.of_stream("prompts"), prompt_json(entry, corrected.has_value()),
+                         "application/json"));
+    }
+  }
+}
+
+void save(const std::string& bytes, const fs::path& file, bool overwrites) {
+  if (fs::exists(file) && !overwrites) {
+    throw OutputError(file.string() + ": exists already; --overwrite replaces it");
+  }
+  write_file(file, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+}
+
+}  // namespace
+
+int run_ctl(std::span<const std::string> args) {
+  const auto text = [] { return po::value<std::string>(); };
+  po::options_description options;
+  add_prompt_options(options);
+  options.add_options()("control", text())("control-token", text())("stream", text())(
+      "plain", po::bool_switch())("overwrite", po::bool_switch());
+  const auto line = parse_command_line(args, kHelp, options, {"COMMAND", "WHAT"}, 1);
+  if (!line) return static_cast<int>(ExitCode::kSuccess);
+  const std::string& command = line->positional[0];
+  const std::vector<std::string> commands = {"streams", "list", "add",     "correct", "remove",
+                                             "picture", "mask", "metrics", "health"};
+  if (std::ranges::find(commands, command) == commands.end()) {
+    const std::string near = nearest(command, commands);
+    throw UsageError("'" + command + "': unknown command" +
+                     (near.empty() ? "; see hqtrack ctl --help" : "; did you mean " + near + "?"));
+  }
+  const bool needs_id = command == "correct" || command == "remove";
+  const bool needs_file = command == "picture" || command == "mask";
+  if ((needs_id || needs_file) != (line->positional.size() > 1)) {
+    throw UsageError("ctl " + command + ": expected " +
+                     (needs_id     ? "an ID"
+                      : needs_file ? "a FILE"
+                                   : "nothing") +
+                     " behind it, found " +
+                     (line->positional.size() > 1 ? "'" + line->positional[1] + "'" : "nothing"));
+  }
+  if (!line->has("control")) throw UsageError("expected --control [HOST:]PORT, found none");
+  ControlConfig config = parse_control_address("--control", line->text("control"));
+  if (const auto file = line->given("control-token"))
+    config.token = read_control_token("--control-token", *file);
+  Control control(config, line->text("stream"));
+
+  if (command == "streams" || command == "metrics") print(control.get("/" + command));
+  if (command == "health") print(control.get("/healthz"));
+  if (command == "list") print(control.get(control.of_stream("objects")));
+  if (command == "add") post_prompts(control, *line, std::nullopt);
+  if (needs_id) {
+    const int64_t id = parse_integer("ID", line->positional[1], 1, 255);
+    if (command == "correct") {
+      post_prompts(control, *line, id);
+    } else {
+      const Json removal = {{"action", "remove"}, {"id", id}};
+      print(control.post(control.of_stream("prompts"), removal.dump(), "application/json"));
+    }
+  }
+  if (needs_file) {
+    const std::string what = command == "mask"                   ? "mask.png"
+                             : line->options["plain"].as<bool>() ? "picture.jpg?plain"
+                                                                 : "picture.jpg";
+    save(control.get(control.of_stream(what)), line->positional[1], line->options["overwrite"].as<bool>());
+  }
+  return static_cast<int>(ExitCode::kSuccess);
+}
+
+}  // namespace hqtrack

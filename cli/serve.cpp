@@ -1,0 +1,161 @@
+#include "cli/serve.h"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <boost/program_options/value_semantic.hpp>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/interruption.h"
+#include "cli/serve_config.h"
+#include "cli/track_run.h"
+#include "control/control_server.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "io/network_url.h"
+#include "io/retry.h"
+#include "pipeline/hqtrack.h"
+#include "pipeline/networks.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+namespace {
+
+constexpr const char* kHelp = R"(Usage: hqtrack serve --config FILE
+Follows objects through several live streams in one process: the networks are
+loaded once, each stream has threads of its own, and one that fails is begun
+anew without touching the others. For example:
+  hqtrack serve --config cameras.yaml
+where the file says (docs/streaming.md):
+  control: 8080                # objects while it runs: docs/control.md
+  streams:
+    gate:
+      input: rtsp://user:password@camera/1
+      output: [rec/gate.mkv, rtsp://server/gate]
+      segment: 10:00           # further keys: options of hqtrack track
+      events: gate.ndjson
+  --quiet              only errors on stderr
+SIGTERM and Ctrl-C complete all outputs.
+)";
+
+/// One stream with what lasts longer than a run of it.
+struct Served {
+  Served(const ServedStream& config, const std::shared_ptr<Networks>& networks)
+      : config(config),
+        stream(std::make_shared<ControlledStream>(config.name, networks->config().overlay)),
+        tracker(networks) {}
+
+  const ServedStream& config;
+  std::shared_ptr<ControlledStream> stream;
+  HqTrack tracker;
+};
+
+void pause(std::chrono::milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+}
+
+/// What went wrong in one line, whatever it was.
+std::string reason_of_failure() {
+  try {
+    throw;
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    return text.substr(0, text.find('\n'));
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+/// Runs a stream until it ends by itself or is interrupted. Whatever fails is said and tried again.
+void keep_running(Served& served, const Config& config, const std::stop_token& interrupted) {
+  for (int64_t attempt = 0; !interrupted.stop_requested(); ++attempt) {
+    try {
+      TrackRun run(served.config.arguments, served.config.name, interrupted);
+      if (!run.is_open()) return;
+      attempt = 0;
+      run.execute(served.tracker, config, served.stream);
+      return;
+    } catch (...) {
+      const auto time = retry_pause(attempt);
+      log_error(served.config.name + ": " + reason_of_failure() + "; begun anew in " +
+                std::to_string((time.count() + 999) / 1000) + " s");
+      pause(time, interrupted);
+    }
+  }
+}
+
+void check_outputs_of_all(const ServeConfig& serve, const Config& config) {
+  std::vector<std::pair<std::string, std::string>> outputs;  // and the stream
+  for (const auto& [name, arguments] : serve.streams) {
+    check_asked(arguments, serve.control.has_value());
+    check_outputs(arguments, config);
+    std::vector<std::string> own = arguments.video_outputs;
+    own.insert(own.end(), arguments.event_outputs.begin(), arguments.event_outputs.end());
+    if (arguments.mask_output) own.push_back(arguments.mask_output->string());
+    for (const std::string& output : own) {
+      const auto same = std::ranges::find(outputs, output, &std::pair<std::string, std::string>::first);
+      if (same != outputs.end()) {
+        throw UsageError("streams " + same->second + " and " + name + ": expected different outputs, found " +
+                         without_credentials(output) + " in both");
+      }
+    }
+    for (const std::string& output : own) outputs.emplace_back(output, name);
+  }
+}
+
+}  // namespace
+
+int run_serve(std::span<const std::string> args) {
+  po::options_description options;
+  options.add_options()("config", po::value<std::string>())("quiet", po::bool_switch());
+  const auto line = parse_command_line(args, kHelp, options, {}, 0);
+  if (!line) return static_cast<int>(ExitCode::kSuccess);
+  const auto file = line->given("config");
+  if (!file) throw UsageError("expected --config FILE, found none");
+  if (line->options["quiet"].as<bool>()) set_log_level(LogLevel::kError);
+  const ServeConfig serve = read_serve_config(*file);
+  Config config = load_config(serve.network);
+  if (!serve.network.weights_file.empty())
+    config.tracker.weights = fs::absolute(serve.network.weights_file).string();
+  check_outputs_of_all(serve, config);
+  use_threads(serve.network);
+  // Streams share the cores without waiting for each other.
+  const auto num_streams = static_cast<int>(serve.streams.size());
+  if (!serve.network.num_threads) at::set_num_threads(std::max(1, at::get_num_threads() / num_streams));
+
+  const Interruption interruption;
+  const auto networks = std::make_shared<Networks>(config, serve.network.device);
+  std::vector<std::unique_ptr<Served>> all;
+  std::vector<std::shared_ptr<ControlledStream>> streams;
+  for (const ServedStream& stream : serve.streams) {
+    all.push_back(std::make_unique<Served>(stream, networks));
+    streams.push_back(all.back()->stream);
+  }
+  std::unique_ptr<ControlServer> server;
+  if (serve.control) {
+    if (!config.refiner.weights.empty()) networks->refiner();  // the first box should not wait for it
+    server = std::make_unique<ControlServer>(*serve.control, streams);
+    log_info("control interface at " + server->url());
+  }
+  {
+    std::vector<std::jthread> threads;
+    for (const auto& served : all) {
+      threads.emplace_back([&] { keep_running(*served, config, interruption.token()); });
+    }
+  }
+  return static_cast<int>(interruption.token().stop_requested() ? ExitCode::kInterrupted
+                                                                : ExitCode::kSuccess);
+}
+
+}  // namespace hqtrack

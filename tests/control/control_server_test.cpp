@@ -1,0 +1,272 @@
+#include "control/control_server.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <thread>
+
+#include "core/error.h"
+#include "io/mask_reader.h"
+#include "io/rgba_picture.h"
+#include "tests/control/running_stream.h"
+#include "tests/support/golden.h"
+
+namespace hqtrack::testing {
+namespace {
+
+using Json = nlohmann::json;
+using namespace std::chrono_literals;
+
+std::string mask_png(int64_t top, int64_t left) {
+  at::Tensor mask = at::zeros({RunningStream::kHeight, RunningStream::kWidth}, at::kByte);
+  mask.slice(0, top, top + 15).slice(1, left, left + 20).fill_(1);
+  const auto bytes = encode_label_mask(mask);
+  return {bytes.begin(), bytes.end()};
+}
+
+/// A stream, and somebody who speaks to it.
+class ControlServerTest : public ::testing::Test {
+ protected:
+  ControlServerTest() { client.set_read_timeout(30s); }
+
+  void wait_for_a_frame() { ASSERT_TRUE(stream.stream().next(nullptr, 30s)); }
+  Json get(const std::string& path) {
+    const auto result = client.Get(path);
+    if (!result) throw std::runtime_error(path + ": no answer");
+    status = result->status;
+    return Json::parse(result->body);
+  }
+  Json post(const std::string& body, const char* type = "application/json", const std::string& query = "") {
+    const auto result = client.Post("/streams/main/prompts" + query, body, type);
+    if (!result) throw std::runtime_error("no answer");
+    status = result->status;
+    return Json::parse(result->body);
+  }
+  std::string refusal(int expected, const std::string& body, const char* type = "application/json",
+                      const std::string& query = "") {
+    const Json json = post(body, type, query);
+    EXPECT_EQ(status, expected) << json;
+    return json.value("error", "");
+  }
+  std::vector<int64_t> ids() {
+    std::vector<int64_t> ids;
+    const Json objects = get("/streams/main/objects");
+    for (const Json& object : objects.at("objects")) ids.push_back(object.at("id"));
+    return ids;
+  }
+
+  RunningStream stream;
+  httplib::Client client{"127.0.0.1", stream.port()};
+  int status = 0;
+};
+
+TEST_F(ControlServerTest, ObjectsAreAddedCorrectedAndRemoved) {
+  wait_for_a_frame();
+  EXPECT_EQ(ids(), std::vector<int64_t>{});
+  Json answer = post(mask_png(5, 10), "image/png", "?name=a%20cup");
+  ASSERT_EQ(status, 200) << answer;
+  EXPECT_EQ(answer.at("id"), 1);
+  EXPECT_EQ(answer.at("frame").at("objects").at(0).at("name"), "a cup");
+  EXPECT_EQ(answer.at("frame").at("objects").at(0).at("box"), (Json{10, 5, 30, 20}));
+  answer = post(mask_png(30, 50), "image/png");
+  EXPECT_EQ(answer.at("id"), 2);
+  answer = post(mask_png(30, 10), "image/png", "?id=77");
+  EXPECT_EQ(answer.at("id"), 77);
+  EXPECT_EQ(ids(), (std::vector<int64_t>{1, 2, 77}));
+
+  answer = post(mask_png(6, 40), "image/png", "?action=correct&id=1");
+  ASSERT_EQ(status, 200) << answer;
+  EXPECT_EQ(answer.at("frame").at("objects").at(0).at("box"), (Json{40, 6, 60, 21}));
+
+  answer = post(R"({"action":"remove","id":2})");
+  ASSERT_EQ(status, 200) << answer;
+  EXPECT_EQ(answer.at("frame").at("objects").size(), 2U);
+  // The id of what is gone is not given to the next one.
+  EXPECT_EQ(post(mask_png(30, 50), "image/png").at("id"), 3);
+}
+
+TEST_F(ControlServerTest, WhatCannotBeFollowedIsToldAndChangesNothing) {
+  wait_for_a_frame();
+  ASSERT_EQ(post(mask_png(5, 10), "image/png").at("id"), 1);
+  EXPECT_NE(refusal(422, mask_png(5, 10), "image/png", "?id=1").find("expected a new id"), std::string::npos);
+  EXPECT_NE(refusal(422, R"({"action":"remove","id":9})").find("found none with this id"), std::string::npos);
+  EXPECT_NE(refusal(422, R"({"box":[500,500,600,600]})").find("box"), std::string::npos);
+  EXPECT_EQ(refusal(400, R"({"box":[1,2,3]})"),
+            "request:1: prompt.box: expected [x0, y0, x1, y1], found a list of 3");
+  EXPECT_NE(refusal(400, R"({"box":[1,2,3,4],"colour":"red"})").find("prompt.colour"), std::string::npos);
+  EXPECT_EQ(refusal(400, R"({"box":[1,2,3,4],"frame":7})"), "request:1: prompt.frame: has no meaning here");
+  EXPECT_EQ(refusal(400, R"({"mask":"/etc/passwd"})"), "request:1: prompt.mask: has no meaning here");
+  EXPECT_NE(refusal(400, "{\"box\":").find("expected JSON"), std::string::npos);
+  EXPECT_NE(refusal(400, "[1]").find("an object"), std::string::npos);
+  EXPECT_NE(refusal(400, "no picture", "image/png").find("expected a PNG"), std::string::npos);
+  EXPECT_EQ(refusal(400, mask_png(5, 10), "image/png", "?id=0"),
+            "id: expected a whole number from 1 to 255, found '0'");
+  EXPECT_NE(refusal(415, "box=1", "application/x-www-form-urlencoded").find("application/json"),
+            std::string::npos);
+  EXPECT_EQ(ids(), std::vector<int64_t>{1});
+}
+
+TEST_F(ControlServerTest, AddressesThatAreNoneAreSaid) {
+  get("/streams/other/objects");
+  EXPECT_EQ(status, 404);
+  EXPECT_EQ(get("/nothing").at("error"), "no such address");
+  EXPECT_EQ(status, 404);
+}
+
+TEST_F(ControlServerTest, APromptWaitsForAFrameButNotForEver) {
+  wait_for_a_frame();
+  stream.freeze(true);
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(refusal(503, R"({"action":"remove","id":1})"), "no frame came in time");
+  stream.freeze(false);
+  stream.end();
+  EXPECT_EQ(refusal(503, R"({"action":"remove","id":1})"), "the run has ended");
+}
+
+TEST_F(ControlServerTest, PicturesAreThoseOfTheNewestFrame) {
+  wait_for_a_frame();
+  ASSERT_EQ(post(mask_png(5, 10), "image/png").at("id"), 1);
+  stream.freeze(true);
+  std::this_thread::sleep_for(500ms);
+  const auto frame = stream.stream().latest();
+  const auto bytes_of = [](const std::string& body) {
+    return std::span(reinterpret_cast<const uint8_t*>(body.data()), body.size());
+  };
+  const auto mask = client.Get("/streams/main/mask.png");
+  EXPECT_TRUE(read_label_mask(bytes_of(mask->body), "mask").equal(frame->label_mask));
+  const auto plain = client.Get("/streams/main/picture.jpg?plain");
+  EXPECT_EQ(plain->get_header_value("Content-Type"), "image/jpeg");
+  const at::Tensor rgba = decode_rgba_picture(bytes_of(plain->body), "picture");
+  EXPECT_TENSORS_CLOSE(rgba.slice(2, 0, 3).to(at::kFloat), frame->frame.image.to(at::kFloat), 0, 3);
+  const auto drawn = client.Get("/streams/main/picture.jpg");
+  EXPECT_GT((decode_rgba_picture(bytes_of(drawn->body), "picture").to(at::kFloat) - rgba.to(at::kFloat))
+                .abs()
+                .max()
+                .item<double>(),
+            20);
+}
+
+TEST_F(ControlServerTest, ThePreviewShowsFrameAfterFrame) {
+  wait_for_a_frame();
+  std::string received;
+  client.Get("/streams/main/preview.mjpeg", [&](const char* data, size_t size) {
+    received.append(data, size);
+    return received.size() < 20000;
+  });
+  const std::regex part("--hqtrackframe\r\nContent-Type: image/jpeg\r\nContent-Length: ([0-9]+)\r\n\r\n");
+  int count = 0;
+  for (std::sregex_iterator at(received.begin(), received.end(), part), end; at != end; ++at) {
+    const size_t begin = static_cast<size_t>(at->position() + at->length()), size = std::stoul((*at)[1]);
+    if (begin + size > received.size()) break;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(received.data() + begin);
+    EXPECT_EQ(decode_rgba_picture({bytes, size}, "part").sizes(),
+              at::IntArrayRef({RunningStream::kHeight, RunningStream::kWidth, 4}));
+    ++count;
+  }
+  EXPECT_GE(count, 3);
+}
+
+TEST_F(ControlServerTest, HealthIsThatOfTheSource) {
+  wait_for_a_frame();
+  EXPECT_EQ(get("/healthz").at("status"), "ok");
+  stream.publish({.kind = StreamEvent::Kind::kOutage, .reason = "test"});
+  EXPECT_EQ(get("/healthz").at("streams").at("main"), "no frames");
+  EXPECT_EQ(status, 503);
+  stream.publish({.kind = StreamEvent::Kind::kResumed, .reason = ""});
+  EXPECT_EQ(get("/healthz").at("status"), "ok");
+}
+
+TEST_F(ControlServerTest, MetricsAreInTheFormatOfPrometheus) {
+  wait_for_a_frame();
+  ASSERT_EQ(post(mask_png(5, 10), "image/png").at("id"), 1);
+  const auto result = client.Get("/metrics");
+  EXPECT_EQ(result->get_header_value("Content-Type"), "text/plain; version=0.0.4");
+  const std::regex line(R"re(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.e+-]+)re");
+  std::istringstream lines(result->body);
+  std::map<std::string, double> values;
+  for (std::string text; std::getline(lines, text);) {
+    EXPECT_TRUE(std::regex_match(text, line)) << text;
+    if (!text.starts_with('#'))
+      values[text.substr(0, text.rfind(' '))] = std::stod(text.substr(text.rfind(' ')));
+  }
+  EXPECT_GT(values.at("hqtrack_frames_tracked_total{stream=\"main\"}"), 0);
+  EXPECT_EQ(values.at("hqtrack_receiving{stream=\"main\"}"), 1);
+  double objects = 0;
+  for (const char* state : {"tracked", "uncertain", "lost"}) {
+    objects += values.at("hqtrack_objects{stream=\"main\",state=\"" + std::string(state) + "\"}");
+  }
+  EXPECT_EQ(objects, 1);
+  EXPECT_EQ(values.at("hqtrack_latency_seconds_bucket{stream=\"main\",le=\"+Inf\"}"),
+            values.at("hqtrack_latency_seconds_count{stream=\"main\"}"));
+  EXPECT_GT(values.at("process_resident_memory_bytes"), 1e6);
+}
+
+TEST_F(ControlServerTest, PagesOfOtherSitesAreNotLetIn) {
+  const auto status_of = [&](const httplib::Headers& headers) {
+    return client.Post("/streams/main/prompts", headers, "{}", "application/json")->status;
+  };
+  EXPECT_EQ(status_of({}), 400);  // let in, and found empty
+  EXPECT_EQ(status_of({{"Host", "evil.example:80"}}), 403);
+  EXPECT_EQ(status_of({{"Host", "localhost:1234"}}), 400);
+  EXPECT_EQ(status_of({{"Origin", "http://evil.example"}}), 403);
+  EXPECT_EQ(status_of({{"Origin", "null"}}), 403);
+  EXPECT_EQ(status_of({{"Origin", stream.url()}}), 400);
+}
+
+TEST(ControlServer, WantsItsToken) {
+  RunningStream stream({.token = "0123456789abcdef"});
+  httplib::Client client("127.0.0.1", stream.port());
+  EXPECT_EQ(client.Get("/streams")->status, 401);
+  EXPECT_EQ(client.Get("/metrics")->status, 401);
+  EXPECT_EQ(client.Get("/")->status, 200);
+  EXPECT_NE(client.Get("/healthz")->status, 401);
+  EXPECT_EQ(client.Get("/streams?token=0123456789abcdef")->status, 200);
+  EXPECT_EQ(client.Get("/streams?token=0123456789abcdefg")->status, 401);
+  EXPECT_EQ(client.Get("/streams?token=0123456789abcdeF")->status, 401);
+  EXPECT_EQ(client.Post("/streams/main/prompts?token=0123456789abcdef", "{}", "application/json")->status,
+            401);
+  client.set_bearer_token_auth("0123456789abcdef");
+  EXPECT_EQ(client.Get("/streams")->status, 200);
+  EXPECT_EQ(client.Post("/streams/main/prompts", "{}", "application/json")->status, 400);
+}
+
+TEST(ControlServer, AddressesBeyondThisMachineNeedAToken) {
+  EXPECT_THROW(ControlServer({.host = "0.0.0.0"}, {}), UsageError);
+  EXPECT_NO_THROW(ControlServer({.host = "0.0.0.0", .token = "0123456789abcdef"}, {}));
+}
+
+TEST(ControlServer, APortInUseIsAnError) {
+  const ControlServer first({}, {});
+  const int port = std::stoi(first.url().substr(first.url().rfind(':') + 1));
+  try {
+    ControlServer({.port = port}, {});
+    ADD_FAILURE() << "it listens";
+  } catch (const OutputError& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot listen"), std::string::npos);
+  }
+}
+
+TEST(ControlServer, ReadsAddressesAndTokens) {
+  EXPECT_EQ(parse_control_address("--control", "8080").host, "127.0.0.1");
+  EXPECT_EQ(parse_control_address("--control", "8080").port, 8080);
+  EXPECT_EQ(parse_control_address("--control", "[::1]:80").host, "::1");
+  EXPECT_EQ(parse_control_address("--control", "0.0.0.0:80").host, "0.0.0.0");
+  for (const char* text : {"", "abc", "70000", "-1", ":80", "host:", "host:8x"}) {
+    EXPECT_THROW(parse_control_address("--control", text), UsageError) << text;
+  }
+  const TemporaryFolder folder;
+  const std::string file = folder.path() / "token";
+  EXPECT_THROW(read_control_token("--control-token", file), UsageError);
+  std::ofstream(file) << "short\n";
+  EXPECT_THROW(read_control_token("--control-token", file), UsageError);
+  std::ofstream(file) << "0123456789abcdef\r\nmore\n";
+  EXPECT_EQ(read_control_token("--control-token", file), "0123456789abcdef");
+}
+
+}  // namespace
+}  // namespace hqtrack::testing
