@@ -21,6 +21,7 @@ class EventSocket : public FrameSink {
 
   void write(const TrackedFrame& frame) override;
   void write_event(const StreamEvent& event) override;
+  bool takes_events() const override { return true; }
   void finish() override;
 
  private:

@@ -30,6 +30,7 @@ class EventWriter : public FrameSink {
   void write(const TrackedFrame& frame) override { write_line(event_line(frame)); }
 
   void write_event(const StreamEvent& event) override { write_line(event_line(event)); }
+  bool takes_events() const override { return true; }
 
   void finish() override {
     if (close_unless_stdout(stream_.release()) != 0) fail();

@@ -14,6 +14,8 @@ class FrameSink {
   virtual void write(const TrackedFrame& frame) = 0;
   /// Something happened to a live source; in order with the frames. Throws OutputError.
   virtual void write_event(const StreamEvent& /*event*/) {}
+  /// Whether it writes events. Such sinks are finished last, so that they hear how the others ended.
+  virtual bool takes_events() const { return false; }
   /// Completes the output and gives it its final name. Called once, also after an interruption.
   virtual void finish() = 0;
 };

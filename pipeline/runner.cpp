@@ -69,8 +69,14 @@ class Run {
                   [this] { options_.refine ? unrefined_.close() : close_sinks(); });
       if (options_.refine) start_stage([this] { refine_frames(); }, [this] { close_refined(); });
       for (size_t i = 0; i < sinks_.size(); ++i) {
+        if (!sinks_[i]->takes_events()) ++num_before_events_;
+      }
+      for (size_t i = 0; i < sinks_.size(); ++i) {
         start_stage([this, i] { write_frames(*sinks_[i], tracked_[i], write_times_[i]); },
-                    [this, i] { tracked_[i].close(); });
+                    [this, i] {
+                      tracked_[i].close();
+                      if (!sinks_[i]->takes_events()) end_before_events();
+                    });
       }
     }
     monitor_->is_receiving = false;
@@ -261,6 +267,15 @@ class Run {
   }
 
   void close_sinks() {
+    for (size_t i = 0; i < sinks_.size(); ++i) {
+      if (!sinks_[i]->takes_events()) tracked_[i].close();
+    }
+    end_before_events();
+  }
+
+  // Sinks that write events go on until the tracker and the other sinks have ended.
+  void end_before_events() {
+    if (--num_before_events_ > 0) return;
     for (auto& queue : tracked_) queue.close();
   }
 
@@ -300,8 +315,9 @@ class Run {
   BoundedQueue<Frame> frames_;
   BoundedQueue<Frame> encoded_;
   BoundedQueue<TrackedFrame> unrefined_;
-  std::deque<BoundedQueue<Output>> tracked_;  // one a sink
-  std::deque<StageTime> write_times_;         // one a sink
+  std::deque<BoundedQueue<Output>> tracked_;    // one a sink
+  std::deque<StageTime> write_times_;           // one a sink
+  std::atomic<int64_t> num_before_events_ = 1;  // the tracker, and each sink that writes no events
   Pops encode_pops_, track_pops_;
   StageTime refine_time_;
   std::shared_ptr<RunMonitor> monitor_;

@@ -3,6 +3,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -82,14 +83,15 @@ struct Events {
 /// Waits for a connection, and counts the pictures that come.
 class Receiver {
  public:
-  explicit Receiver(int port) {
-    thread_ = std::jthread([this, port](std::stop_token stop) {
+  explicit Receiver(int port) : Receiver("tcp://127.0.0.1:" + std::to_string(port) + "?listen=1") {}
+  explicit Receiver(const std::string& url) {
+    thread_ = std::jthread([this, url](std::stop_token stop) {
       SourceConfig config;
       config.live.emplace();
       config.live->timeout_us = 20'000'000;
       config.interrupted = stop;
       try {
-        VideoReader reader("tcp://127.0.0.1:" + std::to_string(port) + "?listen=1", config);
+        VideoReader reader(url, config);
         while (const auto next = reader.read()) {
           EXPECT_EQ(next->image.sizes(), at::IntArrayRef({kHeight, kWidth, 3}));
           ++count;
@@ -104,6 +106,14 @@ class Receiver {
  private:
   std::jthread thread_;
 };
+
+bool has_protocol(const std::string& name) {
+  void* state = nullptr;
+  while (const char* each = avio_enum_protocols(&state, 1)) {
+    if (name == each) return true;
+  }
+  return false;
+}
 
 /// Connects as soon as somebody listens.
 std::unique_ptr<FrameSink> open_when_there(const std::string& target,
@@ -126,6 +136,57 @@ TEST(StreamWriter, SendsEveryPicture) {
   sink->finish();
   receiver.wait();
   EXPECT_EQ(receiver.count, 150);
+}
+
+TEST(StreamWriter, SendsOverUdp) {
+  const std::string url = "udp://127.0.0.1:" + std::to_string(free_port());
+  Receiver receiver(url);
+  const auto sink = open(url);
+  int64_t index = 0;
+  write_until(*sink, index, [&] { return receiver.count > 20; });
+}
+
+TEST(StreamWriter, SendsOverSrt) {
+  if (!has_protocol("srt")) GTEST_SKIP() << "skipped: this FFmpeg has no SRT";
+  const std::string url = "srt://127.0.0.1:" + std::to_string(free_port());
+  Receiver receiver(url + "?mode=listener");
+  const auto sink = open_when_there(url);
+  int64_t index = 0;
+  write_until(*sink, index, [&] { return receiver.count > 20; });
+}
+
+/// Takes one stream that is published to rtmp://127.0.0.1:PORT/live/x, and counts its packets.
+class RtmpServer {
+ public:
+  explicit RtmpServer(int port)
+      : thread_([this, port] {
+          AVDictionary* options = nullptr;
+          av_dict_set(&options, "listen", "1", 0);
+          AVFormatContext* format = nullptr;
+          const std::string url = rtmp_url(port);
+          const int result = avformat_open_input(&format, url.c_str(), av_find_input_format("flv"), &options);
+          av_dict_free(&options);
+          if (result < 0) return;
+          for (AvPacketPtr packet = make_packet(); av_read_frame(format, packet.get()) >= 0;) {
+            ++count;
+            av_packet_unref(packet.get());
+          }
+          avformat_close_input(&format);
+        }) {}
+  static std::string rtmp_url(int port) { return "rtmp://127.0.0.1:" + std::to_string(port) + "/live/x"; }
+  std::atomic<int64_t> count = 0;
+
+ private:
+  std::jthread thread_;
+};
+
+TEST(StreamWriter, PublishesToAnRtmpServer) {
+  const int port = free_port();
+  RtmpServer server(port);
+  const auto sink = open_when_there(RtmpServer::rtmp_url(port));
+  int64_t index = 0;
+  write_until(*sink, index, [&] { return server.count > 20; });
+  sink->finish();
 }
 
 TEST(StreamWriter, ComesBackToAReceiverThatComesBack) {
@@ -304,6 +365,25 @@ TEST(EventSocket, SendsWholeLinesToWhoeverListens) {
   EXPECT_GT(nlohmann::json::parse(listener->read_line())["index"], 1);
   EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
   EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
+}
+
+TEST(EventSocket, SpeaksTcpAsWell) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0), port = free_port();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  const auto sink = open_event_sink("tcp://127.0.0.1:" + std::to_string(port));
+  const int connection = ::accept(listener, nullptr, nullptr);
+  sink->write(frame(7));
+  sink->finish();
+  std::string line;
+  for (char c = 0; ::read(connection, &c, 1) == 1 && c != '\n';) line += c;
+  EXPECT_EQ(nlohmann::json::parse(line)["index"], 7);
+  ::close(connection);
+  ::close(listener);
 }
 
 TEST(EventSocket, RefusesWhatIsNoAddress) {

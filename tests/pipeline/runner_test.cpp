@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -58,11 +59,15 @@ class FakeSink : public FrameSink {
     received_.labels.push_back(tracked.label_mask.const_data_ptr<uint8_t>()[0]);
   }
   void write_event(const StreamEvent& event) override { received_.events.push_back(event); }
+  bool takes_events() const override { return hears_events; }
   void finish() override {
     if (fails_in_finish) throw OutputError("finish failed");
+    if (on_finish) on_finish();
     received_.is_finished = true;
   }
 
+  bool hears_events = true;
+  std::function<void()> on_finish;
   int64_t fails_at = kNever;
   bool fails_in_finish = false;
   std::chrono::microseconds delay{0};
@@ -453,6 +458,21 @@ TEST(RunLive, TellsItsFiguresFromTimeToTime) {
   EXPECT_EQ(monitor->received, 100);
   EXPECT_EQ(monitor->received, monitor->tracked + monitor->dropped);
   EXPECT_EQ(summary.figures.tracked, summary.frames);
+}
+
+TEST(RunLive, EventsTellHowTheOtherSinksEnded) {
+  FakeCamera camera(5, std::chrono::milliseconds(1));
+  TwoSinks outputs;
+  const auto events = std::make_shared<StreamEvents>();
+  outputs.raw[1]->hears_events = false;
+  outputs.raw[1]->on_finish = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    events->publish({.kind = StreamEvent::Kind::kSegmentComplete, .reason = {}});
+  };
+  run_pipeline(camera, label_by_index, outputs.sinks, {.live = LiveRun{.events = events}});
+  ASSERT_EQ(outputs.received[0].events.size(), 1U);
+  EXPECT_EQ(outputs.received[0].events[0].kind, StreamEvent::Kind::kSegmentComplete);
+  EXPECT_TRUE(outputs.received[0].is_finished);
 }
 
 TEST(RunLive, ASlowSinkStopsNobodyElse) {
