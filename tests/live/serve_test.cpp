@@ -1,6 +1,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "io/frame_source.h"
 #include "io/mask_reader.h"
 #include "tests/cli/program.h"
 #include "tests/live/live_server.h"
@@ -99,6 +101,50 @@ TEST_F(ServeTest, TrackTakesPromptsWhileItRuns) {
   }
   EXPECT_TRUE(has_object);
   EXPECT_TRUE(has_stats);
+}
+
+TEST_F(ServeTest, AKillLosesNothingThatWasFinished) {
+  const RtspServer camera(camera_port, "ball:160x120");
+  Program track({"track", rtsp_url(camera_port), "--control", std::to_string(control_port), "--events",
+                 file("events.ndjson"), "-o", file("rec.mkv"), "--segment", "1"});
+  const auto num_complete = [&] {
+    const std::string text = read_text(file("events.part.ndjson"));
+    int64_t count = 0;
+    for (size_t at = 0; (at = text.find("segment_complete", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  wait_until([&] { return num_complete() >= 2; }, "two segments");
+  track.send(SIGKILL);
+  EXPECT_EQ(track.wait().signal, SIGKILL);
+
+  std::vector<fs::path> told;
+  for (const std::string& line : lines_of(read_text(file("events.part.ndjson")))) {
+    const Json event = Json::parse(line);  // none is cut off
+    if (event.value("event", "") == "segment_complete")
+      told.emplace_back(event.at("output").get<std::string>());
+  }
+  EXPECT_GE(told.size(), 2U);
+  for (const fs::path& segment : told) {
+    const auto video = open_source(segment);
+    int64_t num_frames = 0;
+    while (video->read()) ++num_frames;
+    EXPECT_GE(num_frames, 2) << segment;
+  }
+}
+
+TEST_F(ServeTest, SendsTheVideoToStandardOutput) {
+  const RtspServer camera(camera_port, "ball:160x120");
+  Program track({"track", rtsp_url(camera_port), "--control", std::to_string(control_port), "-o", "-"});
+  wait_until([&] { return track.out().size() > 50'000; }, "video");
+  track.send(SIGINT);
+  const Finished finished = track.wait();
+  EXPECT_EQ(finished.exit_code, 130);
+  std::ofstream(file("out.ts"), std::ios::binary) << finished.out;
+  const auto video = open_source(file("out.ts"));
+  EXPECT_EQ(video->info().width, 160);
+  int64_t num_frames = 0;
+  while (video->read()) ++num_frames;
+  EXPECT_GT(num_frames, 10);
 }
 
 TEST_F(ServeTest, OneStreamThatIsAwayDoesNotTouchTheOther) {

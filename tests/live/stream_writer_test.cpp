@@ -1,6 +1,7 @@
 #include "io/stream_writer.h"
 
 #include <ATen/ops/full.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -15,9 +16,11 @@
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <thread>
 
 #include "core/error.h"
+#include "io/live_source.h"
 #include "io/outputs.h"
 #include "io/segmented_writer.h"
 #include "io/video_reader.h"
@@ -187,6 +190,85 @@ TEST(StreamWriter, PublishesToAnRtmpServer) {
   int64_t index = 0;
   write_until(*sink, index, [&] { return server.count > 20; });
   sink->finish();
+}
+
+/// Passes datagrams on from one port to another one, but loses some.
+class LossyRelay {
+ public:
+  LossyRelay(int from, int to) : socket_(::socket(AF_INET, SOCK_DGRAM, 0)) {
+    const sockaddr_in source = loopback(from), target = loopback(to);
+    if (::bind(socket_, reinterpret_cast<const sockaddr*>(&source), sizeof source) != 0) {
+      throw std::runtime_error("cannot bind");
+    }
+    const timeval patience{.tv_sec = 0, .tv_usec = 100'000};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    thread_ = std::jthread([this, target](std::stop_token stop) {
+      std::array<char, 65536> data{};
+      std::minstd_rand random(5);
+      while (!stop.stop_requested()) {
+        const ssize_t size = ::recv(socket_, data.data(), data.size(), 0);
+        if (size <= 0) continue;
+        if (random() % 100 < 5) {
+          ++lost;
+          continue;
+        }
+        ::sendto(socket_, data.data(), static_cast<size_t>(size), 0,
+                 reinterpret_cast<const sockaddr*>(&target), sizeof target);
+      }
+    });
+  }
+  ~LossyRelay() {
+    thread_ = {};
+    ::close(socket_);
+  }
+  std::atomic<int64_t> lost = 0;
+
+ private:
+  static sockaddr_in loopback(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+
+  int socket_;
+  std::jthread thread_;
+};
+
+TEST(LiveSource, GoesOnThroughPacketsThatAreLost) {
+  const int in = free_port(), out = free_port();
+  LossyRelay relay(in, out);
+  std::atomic<int64_t> num_sent = 0;
+  std::jthread camera([&](std::stop_token stop) {
+    const auto sink = open("udp://127.0.0.1:" + std::to_string(in));
+    at::manual_seed(2);
+    while (!stop.stop_requested()) {
+      TrackedFrame next = frame(num_sent++);
+      next.frame.image =
+          at::randint(0, 255, next.frame.image.sizes(), at::kByte);  // several packets a picture
+      sink->write(next);
+      std::this_thread::sleep_for(10ms);
+    }
+  });
+  Events events;
+  SourceConfig config;
+  config.live.emplace();
+  config.live->events = events.channel;
+  LiveSource source("udp://127.0.0.1:" + std::to_string(out), config);
+  int64_t last_index = -1, last_us = -1;
+  for (int i = 0; i < 100; ++i) {
+    const std::optional<Frame> next = source.read();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->image.sizes(), at::IntArrayRef({kHeight, kWidth, 3}));
+    EXPECT_GT(next->index, last_index);
+    EXPECT_GT(next->pts_us, last_us);
+    last_index = next->index;
+    last_us = next->pts_us;
+  }
+  EXPECT_GT(relay.lost, 5);
+  EXPECT_EQ(events.count(), 0U);  // no outage
+  EXPECT_EQ(last_index + 1, 100 + source.num_dropped());
 }
 
 TEST(StreamWriter, ComesBackToAReceiverThatComesBack) {
