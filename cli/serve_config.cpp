@@ -16,7 +16,7 @@ namespace {
 // Keys of a stream beside `input`: options of `hqtrack track`.
 const std::vector<std::string> kStreamOptions = {"output",     "segment",        "masks",   "events",
                                                  "prompts",    "rtsp-transport", "timeout", "max-latency",
-                                                 "max-outage", "stats"};
+                                                 "max-outage", "stats",          "hwaccel"};
 
 class Reader {
  public:

@@ -52,10 +52,10 @@ po::options_description track_options() {
   add_prompt_options(options);
   add_network_options(options);
   options.add_options()("output,o", texts())("masks", text())("events", texts())("prompts", text())(
-      "start", text())("duration", text())("live", po::bool_switch())("rtsp-transport", text())(
-      "timeout", text())("segment", text())("max-outage", text())("max-latency", text())("control", text())(
-      "control-token", text())("stats", text())("weights", text())("overwrite", po::bool_switch())(
-      "quiet", po::bool_switch());
+      "start", text())("duration", text())("hwaccel", text())("live", po::bool_switch())(
+      "rtsp-transport", text())("timeout", text())("segment", text())("max-outage", text())(
+      "max-latency", text())("control", text())("control-token", text())("stats", text())("weights", text())(
+      "overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
 }
 
@@ -106,6 +106,16 @@ std::optional<ControlConfig> parse_control(const CommandLine& line) {
   if (const auto file = line.given("control-token"))
     control.token = read_control_token("--control-token", *file);
   return control;
+}
+
+VideoHardware parse_hardware(const CommandLine& line) {
+  const std::string name = line.text("hwaccel", "none");
+  for (const auto& [each, hardware] :
+       {std::pair{"none", VideoHardware::kNone}, std::pair{"cuda", VideoHardware::kCuda},
+        std::pair{"vaapi", VideoHardware::kVaapi}, std::pair{"auto", VideoHardware::kAuto}}) {
+    if (name == each) return hardware;
+  }
+  throw UsageError("--hwaccel: expected auto, none, cuda or vaapi, found '" + name + "'");
 }
 
 std::vector<std::string> outputs_of(const CommandLine& line, const std::string& option) {
@@ -226,6 +236,7 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   TrackArguments arguments;
   arguments.input = line->positional[0];
   arguments.source.live = parse_live(*line, arguments.input);
+  arguments.source.hardware = parse_hardware(*line);
   if (line->has("start")) arguments.source.start_us = parse_time_us("--start", line->text("start"));
   if (line->has("duration")) {
     arguments.source.duration_us = parse_time_us("--duration", line->text("duration"));

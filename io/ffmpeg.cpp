@@ -13,7 +13,12 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "io/hardware_decoder.h"
 #include "io/network_url.h"
+
+extern "C" {
+#include <libavdevice/avdevice.h>
+}
 
 namespace hqtrack {
 namespace {
@@ -134,6 +139,16 @@ AVDictionary* protocol_options(const std::string& url, const InputOptions& optio
 
 }  // namespace
 
+/// Null: FFmpeg finds out.
+const AVInputFormat* format_of(const std::string& url) {
+  if (!is_capture_device(url)) return nullptr;
+  static std::once_flag is_registered;
+  std::call_once(is_registered, avdevice_register_all);
+  const AVInputFormat* const format = av_find_input_format("v4l2");
+  if (!format) throw MediaError(url + ": this FFmpeg reads no capture devices (v4l2)");
+  return format;
+}
+
 AvInputPtr open_input(const std::string& url, const InputOptions& options) {
   route_ffmpeg_log();
   if (is_local_file(url)) check_file(url);
@@ -148,8 +163,9 @@ AvInputPtr open_input(const std::string& url, const InputOptions& options) {
   AVDictionary* protocol = protocol_options(url, options);
   LogWatch watch;
   // "file:" keeps FFmpeg from reading a protocol name into a file name that holds a colon.
-  const std::string address = is_local_file(url) ? "file:" + url : url;
-  int result = avformat_open_input(&raw, own ? nullptr : address.c_str(), nullptr, &protocol);
+  const bool is_file = is_local_file(url) && !is_capture_device(url);
+  const std::string address = is_file ? "file:" + url : url;
+  int result = avformat_open_input(&raw, own ? nullptr : address.c_str(), format_of(url), &protocol);
   av_dict_free(&protocol);
   if (result < 0) free_stdin(own);  // `raw` is gone
   AvInputPtr format(raw);
@@ -179,7 +195,8 @@ const AVCodec* find_decoder(const AVStream& stream) {
   return of_libvpx ? of_libvpx : avcodec_find_decoder(id);
 }
 
-AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads, DecoderLog* log) {
+AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads, DecoderLog* log,
+                        const HardwareDecoder* hardware) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const std::string name = avcodec_get_name(parameters.codec_id);
   const AVCodec* decoder = find_decoder(stream);
@@ -192,6 +209,7 @@ AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int thre
   // Threads that each take a frame of their own add delay, and race when they mark damage.
   codec->thread_type = FF_THREAD_SLICE;
   codec->opaque = log;  // FFmpeg hands it to the copies that its threads work with
+  if (hardware) hardware->attach(*codec);
   if (const int result = avcodec_open2(codec.get(), decoder, nullptr); result < 0) {
     throw MediaError(url + ": decoder " + name + " cannot be opened: " + av_error_text(result));
   }

@@ -114,11 +114,13 @@ class DecoderLog {
   std::string first_error_;
 };
 
+class HardwareDecoder;
+
 /// A decoder that is ready for packets of this stream. threads: 0 = as many as the machine has cores. `log`,
-/// if any, hears the decoder's messages and has to outlive it. Throws MediaError naming `url` when FFmpeg has
-/// no decoder for it.
+/// if any, hears the decoder's messages and has to outlive it; `hardware`, if any, decodes where it can.
+/// Throws MediaError naming `url` when FFmpeg has no decoder for it.
 AvCodecPtr open_decoder(const std::string& url, const AVStream& stream, int threads,
-                        DecoderLog* log = nullptr);
+                        DecoderLog* log = nullptr, const HardwareDecoder* hardware = nullptr);
 
 /// Time in `time_base` that counts as 0: the first packet of the container, where sound before 0 does not
 /// count, which is there for the decoder to warm up on.

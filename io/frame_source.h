@@ -46,12 +46,16 @@ struct LiveConfig {
   std::shared_ptr<StreamEvents> events;  // may be null
 };
 
+/// What decodes video: software, NVDEC, VA-API, or whatever there is.
+enum class VideoHardware { kNone, kCuda, kVaapi, kAuto };
+
 struct SourceConfig {
-  int64_t start_us = 0;                      // first frame at or after this time from the start of the video
-  std::optional<int64_t> duration_us;        // stop before start_us + duration_us
-  double image_rate = 24.0;                  // frames a second of a folder or pattern of images
-  std::stop_token interrupted = {};          // ends the video: also while a stream keeps us waiting
-  std::optional<LiveConfig> live = {};       // the input is a live stream
+  int64_t start_us = 0;                 // first frame at or after this time from the start of the video
+  std::optional<int64_t> duration_us;   // stop before start_us + duration_us
+  double image_rate = 24.0;             // frames a second of a folder or pattern of images
+  std::stop_token interrupted = {};     // ends the video: also while a stream keeps us waiting
+  std::optional<LiveConfig> live = {};  // the input is a live stream
+  VideoHardware hardware = VideoHardware::kNone;
   std::optional<FrameSize> frame_size = {};  // frames are scaled to it; as the first one is shown where empty
 };
 

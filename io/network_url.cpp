@@ -26,10 +26,14 @@ std::string without_credentials(const std::string& text) {
 bool is_live_url(const std::string& url) {
   constexpr std::array kSchemes = {"rtsp", "rtsps", "rtp", "udp", "srt", "rtmp", "rtmps"};
   const size_t colon = url.find("://");
-  if (colon == std::string::npos) return false;
+  if (colon == std::string::npos) return is_capture_device(url);
   std::string scheme = url.substr(0, colon);
   std::ranges::transform(scheme, scheme.begin(), [](unsigned char c) { return std::tolower(c); });
   return std::ranges::find(kSchemes, scheme) != kSchemes.end();
+}
+
+bool is_capture_device(const std::string& url) {
+  return url.starts_with("/dev/video") || url.starts_with("/dev/v4l/");
 }
 
 }  // namespace hqtrack

@@ -8,8 +8,11 @@ namespace hqtrack {
 /// that a person or a log gets to see.
 std::string without_credentials(const std::string& text);
 
-/// Whether a URL names a stream that goes on while nobody reads: rtsp, rtsps, rtp, udp, srt, rtmp(s). http(s)
-/// and standard input may be either.
+/// Whether an input goes on while nobody reads: rtsp, rtsps, rtp, udp, srt, rtmp(s), and capture devices.
+/// http(s) and standard input may be either.
 bool is_live_url(const std::string& url);
+
+/// Whether an input is a capture device of Video4Linux: /dev/video0 and the like.
+bool is_capture_device(const std::string& url);
 
 }  // namespace hqtrack

@@ -53,7 +53,8 @@ VideoDecoder::VideoDecoder(const std::string& url, const SourceConfig& config)
       guard_(config.interrupted, is_live_ ? config.live->timeout_us : 0),
       format_(open_input(url, {.guard = &guard_,
                                .rtsp_transport = is_live_ ? config.live->rtsp_transport : std::string(),
-                               .complaint = &complaint_})) {
+                               .complaint = &complaint_})),
+      hardware_(config.hardware) {
   stream_ = find_video_stream(*format_);
   if (!stream_) throw MediaError(url_ + ": expected a video stream, found " + describe_streams(*format_));
   is_mov_ = std::strstr(format_->iformat->name, "mov") != nullptr;
@@ -64,7 +65,7 @@ VideoDecoder::VideoDecoder(const std::string& url, const SourceConfig& config)
     // Elsewhere the end of the other streams tells whether the file is whole.
     if (is_mov_ && format_->streams[i] != stream_) format_->streams[i]->discard = AVDISCARD_ALL;
   }
-  codec_ = open_decoder(url_, *stream_, /*threads=*/0, &decoder_log_);
+  codec_ = open_decoder(url_, *stream_, /*threads=*/0, &decoder_log_, &hardware_);
 }
 
 bool VideoDecoder::has_audio() const {
@@ -140,7 +141,7 @@ AvFramePtr VideoDecoder::read() {
       if (!is_live_ && has_gap && !damage().empty()) throw_damage(damage());
       next_pts_ = frame->pts + picture_duration(*frame);
       ++num_pictures_;
-      return frame;
+      return hardware_.download(std::move(frame), url_);
     }
   }
 }

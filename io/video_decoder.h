@@ -8,6 +8,7 @@
 
 #include "io/ffmpeg.h"
 #include "io/frame_source.h"
+#include "io/hardware_decoder.h"
 
 namespace hqtrack {
 
@@ -71,6 +72,7 @@ class VideoDecoder {
   std::string complaint_;  // of Matroska, when it was opened
   AvInputPtr format_;
   AVStream* stream_ = nullptr;  // owned by format_
+  HardwareDecoder hardware_;
   DecoderLog decoder_log_;
   AvCodecPtr codec_;
   AvPacketPtr packet_ = make_packet();

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/log.h"
 
 extern "C" {
 #include <libavutil/pixdesc.h>
@@ -30,6 +31,12 @@ std::string usable_encoders(const AVOutputFormat& container) {
     list += (list.empty() ? "" : ", ") + std::string(name);
   }
   return list.empty() ? "none" : list;
+}
+
+/// Of a graphics card, which may be missing or busy.
+bool needs_device(const AVCodec& encoder) {
+  const std::string name = encoder.name;
+  return name.ends_with("_nvenc") || name.ends_with("_vaapi") || name.ends_with("_qsv");
 }
 
 const AVCodec* default_encoder(const AVOutputFormat& container) {
@@ -90,6 +97,7 @@ void set_quality(AVCodecContext& codec, const EncodeConfig& config) {
       name.starts_with("libvpx") || name.starts_with("libaom") || name.starts_with("libsvt");
   const int64_t crf =
       is_wide_scale ? std::lround(static_cast<double>(config.quality) * 63 / 51) : config.quality;
+  if (av_opt_set_int(codec.priv_data, "cq", config.quality, 0) >= 0) return;  // NVENC
   if (av_opt_set_int(codec.priv_data, "crf", crf, 0) >= 0) {
     if (is_wide_scale) codec.bit_rate = 0;
     return;
@@ -115,6 +123,10 @@ void keep_nothing_back(AVCodecContext& codec) {
   if (name.starts_with("libx26")) av_opt_set(codec.priv_data, "tune", "zerolatency", 0);
   if (name.starts_with("libvpx") || name.starts_with("libaom"))
     av_opt_set_int(codec.priv_data, "lag-in-frames", 0, 0);
+  if (name.ends_with("_nvenc")) {
+    av_opt_set_int(codec.priv_data, "zerolatency", 1, 0);
+    av_opt_set_int(codec.priv_data, "delay", 0, 0);
+  }
   codec.max_b_frames = 0;
 }
 
@@ -142,6 +154,18 @@ VideoEncoder::VideoEncoder(const std::string& file, const AVOutputFormat& contai
                            const EncodeConfig& config, Use use)
     : file_(file), height_(source.height), width_(source.width), use_(use) {
   const AVCodec& encoder = choose_encoder(file, container, config.codec);
+  try {
+    prepare(encoder, container, source, config);
+  } catch (const OutputError& error) {
+    const AVCodec* other = default_encoder(container);
+    if (!needs_device(encoder) || !other) throw;
+    log_warning(std::string(error.what()) + "; " + other->name + " is used");
+    prepare(*other, container, source, config);
+  }
+}
+
+void VideoEncoder::prepare(const AVCodec& encoder, const AVOutputFormat& container, const VideoInfo& source,
+                           const EncodeConfig& config) {
   codec_.reset(avcodec_alloc_context3(&encoder));
   codec_->pix_fmt = choose_pixel_format(encoder);
   int log2_width = 0, log2_height = 0;
@@ -162,7 +186,7 @@ VideoEncoder::VideoEncoder(const std::string& file, const AVOutputFormat& contai
   set_colour(*codec_, width_, height_);
   set_quality(*codec_, config);
   set_speed(*codec_, config);
-  if (use == Use::kStream) keep_nothing_back(*codec_);
+  if (use_ == Use::kStream) keep_nothing_back(*codec_);
   open(encoder, config);
 }
 

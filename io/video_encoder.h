@@ -40,6 +40,8 @@ class VideoEncoder {
   void finish(std::vector<AvPacketPtr>& packets);
 
  private:
+  void prepare(const AVCodec& encoder, const AVOutputFormat& container, const VideoInfo& source,
+               const EncodeConfig& config);
   void open(const AVCodec& encoder, const EncodeConfig& config);
   void fill(const at::Tensor& image);
   void receive(std::vector<AvPacketPtr>& packets);

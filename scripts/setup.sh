@@ -23,7 +23,7 @@ packages=(
   cmake ninja-build g++ ccache pkg-config git ca-certificates unzip
   # libraries
   libopencv-core-dev libopencv-imgproc-dev
-  libavformat-dev libavcodec-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
+  libavformat-dev libavcodec-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev
   libyaml-cpp-dev libboost-program-options-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev

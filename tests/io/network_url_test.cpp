@@ -17,8 +17,8 @@ TEST(NetworkUrl, HidesWhoLogsIn) {
 }
 
 TEST(NetworkUrl, KnowsLiveStreamsByTheirScheme) {
-  for (const char* live :
-       {"rtsp://camera/1", "RTSPS://camera", "udp://239.0.0.1:1234", "srt://h:1", "rtmp://h/a"}) {
+  for (const char* live : {"rtsp://camera/1", "RTSPS://camera", "udp://239.0.0.1:1234", "srt://h:1",
+                           "rtmp://h/a", "/dev/video0"}) {
     EXPECT_TRUE(is_live_url(live)) << live;
   }
   for (const char* other :

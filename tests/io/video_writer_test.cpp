@@ -96,6 +96,18 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+TEST(VideoWriter, DoesWithoutAnEncoderOfAGraphicsCard) {
+  const TemporaryFolder folder;
+  make_media(folder.path() / "in.mp4", {.num_frames = 10});
+  for (const char* name : {"h264_nvenc", "h264_vaapi"}) {
+    if (!avcodec_find_encoder_by_name(name)) continue;
+    const fs::path out = folder.path() / (std::string(name) + ".mp4");
+    copy_video(folder.path() / "in.mp4", out, {.codec = name});
+    EXPECT_EQ(frame_times(out).size(), 10U) << name;
+    EXPECT_EQ(open_source(out)->info().codec, "h264") << name;
+  }
+}
+
 TEST(VideoWriter, MarksHevcForPlayersThatAskForIt) {
   if (!avcodec_find_encoder_by_name("libx265")) GTEST_SKIP() << "skipped: this FFmpeg has no libx265";
   const TemporaryFolder folder;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+
+#include "io/ffmpeg.h"
+#include "io/frame_source.h"
+
+namespace hqtrack {
+
+/// A device that decodes in place of the processor, through FFmpeg: NVDEC (cuda) or VA-API. What it cannot
+/// decode (codec, profile, size) FFmpeg decodes in software within the same stream, so that no picture is
+/// lost.
+class HardwareDecoder {
+ public:
+  /// wanted: kAuto takes the first device there is, or none. Throws DeviceError for one that is asked for by
+  /// name and is not there.
+  explicit HardwareDecoder(VideoHardware wanted);
+  ~HardwareDecoder();
+  HardwareDecoder(const HardwareDecoder&) = delete;
+  HardwareDecoder& operator=(const HardwareDecoder&) = delete;
+
+  /// "cuda", "vaapi"; empty: pictures are decoded in software.
+  std::string name() const;
+
+  /// Before the decoder is opened.
+  void attach(AVCodecContext& codec) const;
+
+  /// A picture in this machine's memory: as it is, or copied from the device (NV12, P010 and the like) with
+  /// all that is known of it. Throws MediaError naming `url`.
+  AvFramePtr download(AvFramePtr frame, const std::string& url) const;
+
+ private:
+  AVBufferRef* device_ = nullptr;  // null: none
+};
+
+}  // namespace hqtrack
