@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "io/live_source.h"
 #include "io/mask_reader.h"
 #include "io/rgba_picture.h"
 #include "tests/control/running_stream.h"
@@ -169,6 +170,18 @@ TEST_F(ControlServerTest, ThePreviewShowsFrameAfterFrame) {
     ++count;
   }
   EXPECT_GE(count, 3);
+}
+
+TEST_F(ControlServerTest, ThePreviewIsASourceForOthers) {
+  wait_for_a_frame();
+  SourceConfig config;
+  config.live.emplace();
+  LiveSource source(stream.url() + "/streams/main/preview.mjpeg", config);
+  for (int64_t i = 0; i < 10; ++i) {
+    const auto frame = source.read();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->image.sizes(), at::IntArrayRef({RunningStream::kHeight, RunningStream::kWidth, 3}));
+  }
 }
 
 TEST_F(ControlServerTest, HealthIsThatOfTheSource) {

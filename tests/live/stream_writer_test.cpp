@@ -4,6 +4,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+#include <httplib.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -339,6 +340,35 @@ TEST(StreamWriter, KeepsAnHlsPlaylistOfTheLastSeconds) {
   while (source->read()) ++count;
   EXPECT_GE(count, 125);
   EXPECT_LE(count, 200);
+}
+
+TEST(LiveSource, FollowsAnHlsPlaylist) {
+  const TemporaryFolder folder;
+  httplib::Server server;
+  server.set_mount_point("/", folder.path());
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::jthread serving([&] { server.listen_after_bind(); });
+  const auto sink = open(folder.path() / "live.m3u8");
+  std::atomic<bool> is_over = false;
+  std::jthread camera([&] {
+    for (int64_t i = 0; !is_over; ++i) {
+      sink->write(frame(i));
+      std::this_thread::sleep_for(10ms);  // four times as fast as it says
+    }
+  });
+  while (!fs::exists(folder.path() / "live.m3u8")) std::this_thread::sleep_for(10ms);
+  SourceConfig config;
+  config.live.emplace();
+  LiveSource source("http://127.0.0.1:" + std::to_string(port) + "/live.m3u8", config);
+  int64_t last_us = -1;
+  for (int64_t i = 0; i < 60; ++i) {
+    const auto next = source.read();
+    ASSERT_TRUE(next);
+    EXPECT_GT(next->pts_us, last_us);
+    last_us = next->pts_us;
+  }
+  is_over = true;
+  server.stop();
 }
 
 TEST(StreamWriter, ATargetThatIsNotThereIsAnError) {
