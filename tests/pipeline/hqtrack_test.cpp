@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <thread>
 
 #include "core/config.h"
 #include "core/error.h"
+#include "pipeline/networks.h"
 #include "pipeline/track_stage.h"
 #include "refiner/hq_sam_weights.h"
 #include "refiner/refiner.h"
@@ -118,6 +121,30 @@ TEST_F(HqTrackTest, EncodingAheadChangesNothing) {
     ASSERT_EQ(found.objects.size(), expected.objects.size());
     for (size_t j = 0; j < found.objects.size(); ++j)
       EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
+  }
+}
+
+TEST_F(HqTrackTest, SharedNetworksChangeNothing) {
+  const auto networks = std::make_shared<Networks>(config({"refine=always"}), "cpu");
+  std::vector<Frame> frames;
+  for (int64_t i = 0; i < 6; ++i) frames.push_back(make_test_frame(i));
+  const auto run = [&](const at::Tensor& mask) {
+    HqTrack hqtrack(networks);
+    std::vector<at::Tensor> labels = {hqtrack.initialize(frames[0], mask_prompts(mask)).label_mask};
+    for (size_t i = 1; i < frames.size(); ++i) {
+      labels.push_back(hqtrack.refine(hqtrack.track(frames[i])).label_mask);
+    }
+    return labels;
+  };
+  const auto expected_two = run(two_objects()), expected_one = run(one_object(7));
+  std::vector<at::Tensor> two, one;
+  {
+    std::jthread first([&] { two = run(two_objects()); });
+    std::jthread second([&] { one = run(one_object(7)); });
+  }
+  for (size_t i = 0; i < frames.size(); ++i) {
+    EXPECT_TRUE(two[i].equal(expected_two[i])) << "frame " << i;
+    EXPECT_TRUE(one[i].equal(expected_one[i])) << "frame " << i;
   }
 }
 
