@@ -2,10 +2,12 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "control/control_server.h"
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/log.h"
 #include "io/mask_reader.h"
 #include "io/output_file.h"
 
@@ -48,10 +51,10 @@ Answers are JSON, a line each.
 /// The other end, and what it answers.
 class Control {
  public:
-  Control(const ControlConfig& config, std::string stream)
+  Control(const ControlConfig& config, std::string name)
       : client_(config.host, config.port),
         where_(config.host + ":" + std::to_string(config.port)),
-        stream_(std::move(stream)) {
+        name_(std::move(name)) {
     if (!config.token.empty()) client_.set_bearer_token_auth(config.token);
     client_.set_connection_timeout(std::chrono::seconds(5));
     client_.set_read_timeout(std::chrono::seconds(60));  // a large refiner on a CPU
@@ -64,33 +67,45 @@ class Control {
 
   /// The path of what belongs to the stream that is meant.
   std::string of_stream(const std::string& what) {
-    if (stream_.empty()) {
-      const Json streams = Json::parse(get("/streams")).at("streams");
-      if (streams.size() != 1) {
-        std::string names;
-        for (const Json& each : streams)
-          names += (names.empty() ? "" : ", ") + each.at("name").get<std::string>();
-        throw UsageError("--stream: expected one of " + names + ", found none");
-      }
-      stream_ = streams[0].at("name");
+    return "/streams/" + stream().at("name").get<std::string>() + "/" + what;
+  }
+
+  /// Name, width and height of the stream that is meant.
+  const Json& stream() {
+    if (!stream_.is_null()) return stream_;
+    const Json streams = parse(get("/streams")).at("streams");
+    std::string names;
+    for (const Json& each : streams) {
+      const std::string name = each.at("name");
+      names += (names.empty() ? "" : ", ") + name;
+      if (name == name_ || (name_.empty() && streams.size() == 1)) stream_ = each;
     }
-    return "/streams/" + stream_ + "/" + what;
+    if (stream_.is_null()) {
+      throw UsageError("--stream: expected one of " + names + ", found " +
+                       (name_.empty() ? "none" : "'" + name_ + "'"));
+    }
+    return stream_;
   }
 
  private:
+  [[noreturn]] void fail(const std::string& reason) const { throw MediaError(where_ + ": " + reason); }
+
+  Json parse(const std::string& text) const {
+    Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded()) fail("expected JSON, found another answer");
+    return json;
+  }
+
   std::string check(const httplib::Result& result) const {
-    if (!result) throw MediaError(where_ + ": cannot be reached: " + httplib::to_string(result.error()));
+    if (!result) fail("cannot be reached: " + httplib::to_string(result.error()));
+    if (result->get_header_value("Server") != "hqtrack") fail("expected hqtrack, found another server");
     if (result->status == 200) return result->body;
-    const Json json = Json::parse(result->body, nullptr, false);
-    throw MediaError(
-        where_ + ": " +
-        (json.is_object() && json.contains("error") && json["error"].is_string()
-             ? json["error"].get<std::string>()
-             : "status " + std::to_string(result->status) + ", found " + result->body.substr(0, 80)));
+    fail(parse(result->body).value("error", "status " + std::to_string(result->status)));
   }
 
   httplib::Client client_;
-  std::string where_, stream_;
+  std::string where_, name_;
+  Json stream_;  // null: not asked for so far
 };
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
@@ -107,45 +122,71 @@ std::string prompt_json(const PromptEntry& entry, bool is_correction) {
 }
 
 /// One request for each object of a mask; with an id all of it is the one.
-void post_mask(Control& control, const PromptEntry& entry, bool is_correction) {
+void post_mask(Control& control, const PromptEntry& entry, const std::map<int64_t, std::string>& names,
+               bool is_correction) {
   if (entry.box || !entry.points.empty()) {
     throw UsageError(entry.source + ": expected a mask alone, found a box or points with it");
   }
-  const at::Tensor labels = read_label_mask(entry.mask);
-  std::vector<int64_t> ids = label_ids(labels);
+  at::Tensor labels = read_label_mask(entry.mask);
+  const Json& stream = control.stream();
+  if (!stream.contains("height")) throw MediaError("no frame came so far");
+  const int64_t height = stream["height"], width = stream["width"];
+  if (labels.size(0) != height || labels.size(1) != width) {
+    log_warning(entry.mask.string() + ": resized to " + std::to_string(width) + "x" + std::to_string(height) +
+                ", the size of the picture");
+    labels = resize_labels(labels, height, width);
+  }
+  const std::vector<int64_t> ids = label_ids(labels);
   if (ids.empty())
     throw MediaError(entry.mask.string() + ": expected at least one object, found only background");
-  const bool is_one = entry.id || ids.size() == 1;
-  if (is_one) ids = {0};
-  for (const int64_t value : ids) {
-    const at::Tensor mask = value == 0 ? labels.ne(0) : labels.eq(value);
+  if (!entry.id && !entry.name.empty() && ids.size() > 1) {
+    throw UsageError(entry.source + ": expected one object for the name, found " +
+                     std::to_string(ids.size()) + " in the mask; use --name ID=NAME");
+  }
+  const auto post = [&](const at::Tensor& mask, int64_t id) {
     const std::vector<uint8_t> png = encode_label_mask(mask.to(at::kByte));
-    httplib::Params params;
+    httplib::Params params = {{"id", std::to_string(id)}};
     if (is_correction) params.emplace("action", "correct");
-    if (!is_one || entry.id) params.emplace("id", std::to_string(entry.id.value_or(value)));
-    if (!entry.name.empty()) params.emplace("name", entry.name);
+    const auto named = names.find(id);
+    const std::string name = named == names.end() ? entry.name : named->second;
+    if (!name.empty()) params.emplace("name", name);
     print(control.post(httplib::append_query_params(control.of_stream("prompts"), params),
                        std::string(png.begin(), png.end()), "image/png"));
-  }
+  };
+  if (entry.id) return post(labels.ne(0), *entry.id);
+  for (const int64_t id : ids) post(labels.eq(id), id);
 }
 
+/// Of an object that is followed already, or of new ones.
 void post_prompts(Control& control, const CommandLine& line, std::optional<int64_t> corrected) {
   const PromptArguments prompts = parse_prompts(line);
-  if (line.has("at"))
-    throw UsageError("--at: has no meaning here: what is said counts from the next frame on");
-  if (!prompts.detections.empty()) throw UsageError("--detections: has no meaning here");
   if (prompts.entries.empty() || (corrected && prompts.entries.size() > 1)) {
     throw UsageError(std::string("expected ") + (corrected ? "one object" : "an object") +
                      " (--box, --point or --mask), found " + (prompts.entries.empty() ? "none" : "several"));
   }
   for (PromptEntry entry : prompts.entries) {
+    if (corrected && entry.id)
+      throw UsageError("--id: has no meaning here: the object to correct is named before");
     if (corrected) entry.id = corrected;
     if (!entry.mask.empty()) {
-      post_mask(control, entry, corrected.has_value());
-    } else {
-      print(control.post(control.of_stream("prompts"), prompt_json(entry, corrected.has_value()),
-                         "application/json"));
+      post_mask(control, entry, prompts.names, corrected.has_value());
+      continue;
     }
+    if (entry.id && entry.name.empty() && prompts.names.contains(*entry.id))
+      entry.name = prompts.names.at(*entry.id);
+    print(control.post(control.of_stream("prompts"), prompt_json(entry, corrected.has_value()),
+                       "application/json"));
+  }
+}
+
+/// Options that would be ignored.
+void check_prompt_options(const CommandLine& line, bool takes_prompts) {
+  for (const char* option : {"box", "point", "mask", "name", "id"}) {
+    if (!takes_prompts && line.has(option))
+      throw UsageError("--" + std::string(option) + ": has no meaning here");
+  }
+  for (const char* option : {"at", "detections", "min-score"}) {
+    if (line.has(option)) throw UsageError("--" + std::string(option) + ": has no meaning here");
   }
 }
 
@@ -154,6 +195,30 @@ void save(const std::string& bytes, const fs::path& file, bool overwrites) {
     throw OutputError(file.string() + ": exists already; --overwrite replaces it");
   }
   write_file(file, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+}
+
+void follow(const std::string& command, const CommandLine& line, Control& control) {
+  const bool is_of_one = command == "correct" || command == "remove";
+  const bool has_file = command == "picture" || command == "mask";
+  if (command == "streams" || command == "metrics") print(control.get("/" + command));
+  if (command == "health") print(control.get("/healthz"));
+  if (command == "list") print(control.get(control.of_stream("objects")));
+  if (command == "add") post_prompts(control, line, std::nullopt);
+  if (is_of_one) {
+    const int64_t id = parse_integer("ID", line.positional[1], 1, 255);
+    if (command == "correct") {
+      post_prompts(control, line, id);
+    } else {
+      const Json removal = {{"action", "remove"}, {"id", id}};
+      print(control.post(control.of_stream("prompts"), removal.dump(), "application/json"));
+    }
+  }
+  if (has_file) {
+    const std::string what = command == "mask"                  ? "mask.png"
+                             : line.options["plain"].as<bool>() ? "picture.jpg?plain"
+                                                                : "picture.jpg";
+    save(control.get(control.of_stream(what)), line.positional[1], line.options["overwrite"].as<bool>());
+  }
 }
 
 }  // namespace
@@ -184,30 +249,17 @@ int run_ctl(std::span<const std::string> args) {
                      " behind it, found " +
                      (line->positional.size() > 1 ? "'" + line->positional[1] + "'" : "nothing"));
   }
+  check_prompt_options(*line, command == "add" || command == "correct");
   if (!line->has("control")) throw UsageError("expected --control [HOST:]PORT, found none");
   ControlConfig config = parse_control_address("--control", line->text("control"));
   if (const auto file = line->given("control-token"))
     config.token = read_control_token("--control-token", *file);
   Control control(config, line->text("stream"));
 
-  if (command == "streams" || command == "metrics") print(control.get("/" + command));
-  if (command == "health") print(control.get("/healthz"));
-  if (command == "list") print(control.get(control.of_stream("objects")));
-  if (command == "add") post_prompts(control, *line, std::nullopt);
-  if (needs_id) {
-    const int64_t id = parse_integer("ID", line->positional[1], 1, 255);
-    if (command == "correct") {
-      post_prompts(control, *line, id);
-    } else {
-      const Json removal = {{"action", "remove"}, {"id", id}};
-      print(control.post(control.of_stream("prompts"), removal.dump(), "application/json"));
-    }
-  }
-  if (needs_file) {
-    const std::string what = command == "mask"                   ? "mask.png"
-                             : line->options["plain"].as<bool>() ? "picture.jpg?plain"
-                                                                 : "picture.jpg";
-    save(control.get(control.of_stream(what)), line->positional[1], line->options["overwrite"].as<bool>());
+  try {
+    follow(command, *line, control);
+  } catch (const Json::exception&) {
+    throw MediaError(line->text("control") + ": expected the answers of hqtrack, found other ones");
   }
   return static_cast<int>(ExitCode::kSuccess);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -79,14 +80,16 @@ std::string reason_of_failure() {
 
 /// Runs a stream until it ends by itself or is interrupted. Whatever fails is said and tried again.
 void keep_running(Served& served, const Config& config, const std::stop_token& interrupted) {
+  constexpr std::chrono::minutes kLongRun{1};  // what fails after that is another failure
   for (int64_t attempt = 0; !interrupted.stop_requested(); ++attempt) {
+    const auto begun = std::chrono::steady_clock::now();
     try {
       TrackRun run(served.config.arguments, served.config.name, interrupted);
       if (!run.is_open()) return;
-      attempt = 0;
       run.execute(served.tracker, config, served.stream);
       return;
     } catch (...) {
+      if (std::chrono::steady_clock::now() > begun + kLongRun) attempt = 0;
       const auto time = retry_pause(attempt);
       log_error(served.config.name + ": " + reason_of_failure() + "; begun anew in " +
                 std::to_string((time.count() + 999) / 1000) + " s");
@@ -96,21 +99,26 @@ void keep_running(Served& served, const Config& config, const std::stop_token& i
 }
 
 void check_outputs_of_all(const ServeConfig& serve, const Config& config) {
-  std::vector<std::pair<std::string, std::string>> outputs;  // and the stream
+  struct Output {
+    std::string target, stream;
+  };
+  std::vector<Output> all;
   for (const auto& [name, arguments] : serve.streams) {
-    check_asked(arguments, serve.control.has_value());
     check_outputs(arguments, config);
-    std::vector<std::string> own = arguments.video_outputs;
-    own.insert(own.end(), arguments.event_outputs.begin(), arguments.event_outputs.end());
-    if (arguments.mask_output) own.push_back(arguments.mask_output->string());
-    for (const std::string& output : own) {
-      const auto same = std::ranges::find(outputs, output, &std::pair<std::string, std::string>::first);
-      if (same != outputs.end()) {
-        throw UsageError("streams " + same->second + " and " + name + ": expected different outputs, found " +
-                         without_credentials(output) + " in both");
-      }
+    std::vector<Output> own;
+    for (const auto& targets : {arguments.video_outputs, arguments.event_outputs}) {
+      for (const std::string& target : targets) own.push_back({target, name});
     }
-    for (const std::string& output : own) outputs.emplace_back(output, name);
+    for (const Output& output : own) {
+      const auto same = std::ranges::find_if(all, [&](const Output& other) {
+        const bool are_places = (other.target + output.target).find("://") == std::string::npos;
+        return are_places ? is_same_place(other.target, output.target) : other.target == output.target;
+      });
+      if (same == all.end()) continue;
+      throw ConfigError("streams " + same->stream + " and " + name + ": expected different outputs, found " +
+                        without_credentials(output.target) + " in both");
+    }
+    all.insert(all.end(), own.begin(), own.end());
   }
 }
 
@@ -128,7 +136,11 @@ int run_serve(std::span<const std::string> args) {
   Config config = load_config(serve.network);
   if (!serve.network.weights_file.empty())
     config.tracker.weights = fs::absolute(serve.network.weights_file).string();
-  check_outputs_of_all(serve, config);
+  try {
+    check_outputs_of_all(serve, config);
+  } catch (const Error& error) {
+    throw ConfigError(*file + ": " + error.what());
+  }
   use_threads(serve.network);
   // Streams share the cores without waiting for each other.
   const auto num_streams = static_cast<int>(serve.streams.size());

@@ -4,19 +4,20 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <span>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "io/outputs.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
 // Keys of a stream beside `input`: options of `hqtrack track`.
-const std::vector<std::string> kStreamOptions = {"output",     "segment",        "masks",   "events",
-                                                 "prompts",    "rtsp-transport", "timeout", "max-latency",
-                                                 "max-outage", "stats",          "hwaccel"};
+const std::vector<std::string> kStreamOptions = {"output",         "segment", "events",      "prompts",
+                                                 "rtsp-transport", "timeout", "max-latency", "max-outage",
+                                                 "stats",          "hwaccel"};
 
 class Reader {
  public:
@@ -29,24 +30,32 @@ class Reader {
     check_keys(root, "",
                {"control", "control-token", "config", "weights", "set", "device", "threads", "streams"});
     const auto text = [&](const char* key) { return root[key] ? scalar(root[key], key) : std::string(); };
-    guarded(root["control"], "control", [&] {
-      if (root["control"]) config.control = parse_control_address("control", text("control"));
-      if (!root["control-token"]) return;
-      if (!config.control) throw UsageError("control-token: expected control with it, found none");
-      config.control->token = read_control_token("control-token", text("control-token"));
-    });
+    if (const YAML::Node control = root["control"]) {
+      guarded(control, "control",
+              [&] { config.control = parse_control_address("control", text("control")); });
+    }
+    if (const YAML::Node token = root["control-token"]) {
+      if (!config.control) fail(token, "control-token: expected control with it, found none");
+      const std::string file = text("control-token");
+      guarded(token, "control-token",
+              [&] { config.control->token = read_control_token("control-token", file); });
+    }
+    if (config.control)
+      guarded(root["control"], "control", [&] { check_control("control", *config.control); });
     config.network.config_file = text("config");
     config.network.weights_file = text("weights");
     if (root["device"]) config.network.device = text("device");
     if (root["set"]) config.network.overrides = list(root["set"], "set");
-    guarded(root["threads"], "threads", [&] {
+    guarded(root, "threads", [&] {
       if (root["threads"]) config.network.num_threads = parse_integer("threads", text("threads"), 1, 1024);
     });
     const YAML::Node streams = root["streams"];
     if (!streams || !streams.IsMap() || streams.size() == 0) {
       fail(streams ? streams : root, "streams: expected at least one stream by its name, found none");
     }
-    for (const auto& pair : streams) config.streams.push_back(read_stream(pair.first, pair.second));
+    for (const auto& pair : streams) {
+      config.streams.push_back(read_stream(pair.first, pair.second, config.control.has_value()));
+    }
     for (size_t i = 0; i < config.streams.size(); ++i) {
       for (size_t j = 0; j < i; ++j) {
         if (config.streams[i].name == config.streams[j].name) {
@@ -59,10 +68,12 @@ class Reader {
 
  private:
   YAML::Node load() const {
-    try {
-      return YAML::LoadFile(file_.string());
-    } catch (const YAML::BadFile&) {
+    std::ifstream in(file_);
+    if (!in || fs::is_directory(file_)) {
       throw ConfigError(file_.string() + ": expected a YAML file, found none that can be read");
+    }
+    try {
+      return YAML::Load(in);
     } catch (const YAML::Exception& error) {
       throw ConfigError(file_.string() + ":" + std::to_string(error.mark.line + 1) +
                         ": expected YAML, found " + error.msg);
@@ -115,7 +126,7 @@ class Reader {
     }
   }
 
-  ServedStream read_stream(const YAML::Node& name_node, const YAML::Node& node) const {
+  ServedStream read_stream(const YAML::Node& name_node, const YAML::Node& node, bool has_control) const {
     const std::string name = name_node.Scalar();
     const bool is_name = !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](unsigned char c) {
       return std::isalnum(c) || c == '-' || c == '_';
@@ -125,27 +136,33 @@ class Reader {
     const std::string key = "streams." + name;
     if (!node.IsMap()) fail(name_node, key + ": expected keys, found none");
     std::vector<std::string> known = kStreamOptions;
-    known.insert(known.end(), {"input", "overwrite"});
+    known.push_back("input");
     check_keys(node, key + ".", known);
     if (!node["input"]) fail(node, key + ": expected input, found none");
-    std::vector<std::string> args = {scalar(node["input"], key + ".input"), "--live"};
+    const std::string input = scalar(node["input"], key + ".input");
+    if (input.starts_with('-'))
+      fail(node["input"], key + ".input: expected an address or a device, found '" + input + "'");
+    std::vector<std::string> args = {input, "--live"};
     for (const std::string& option : kStreamOptions) {
       if (!node[option]) continue;
       for (const std::string& value : list(node[option], key + "." + option))
         args.push_back("--" + option + "=" + value);
     }
-    if (const YAML::Node overwrite = node["overwrite"]) {
-      const std::string text = scalar(overwrite, key + ".overwrite");
-      if (text != "true" && text != "false")
-        fail(overwrite, key + ".overwrite: expected true or false, found '" + text + "'");
-      if (text == "true") args.push_back("--overwrite");
-    }
     ServedStream stream{.name = name, .arguments = {}};
-    guarded(node, key, [&] { stream.arguments = *parse_track_arguments(args); });
-    stream.arguments.is_quiet = true;  // no progress
+    guarded(node, key, [&] {
+      stream.arguments = *parse_track_arguments(args);
+      check_asked(stream.arguments, has_control);
+    });
+    stream.arguments.is_quiet = true;        // no progress
+    stream.arguments.appends_events = true;  // a stream may be begun anew at any time
     for (const auto& outputs : {stream.arguments.video_outputs, stream.arguments.event_outputs}) {
-      if (std::ranges::find(outputs, "-") != outputs.end())
+      if (std::ranges::find(outputs, "-") != outputs.end()) {
         fail(node, key + ": expected no output to standard output, found one");
+      }
+    }
+    const bool has_file = !std::ranges::all_of(stream.arguments.video_outputs, is_stream_output);
+    if (has_file && !stream.arguments.segment_us) {
+      fail(node, key + ": expected segment, as recordings of streams go on and on, found none");
     }
     return stream;
   }

@@ -43,6 +43,17 @@ images (frames/%05d.jpg), or - for standard input. For example:
 At least one of --output, --masks and --events is needed. Ctrl-C completes them.
 )";
 
+bool is_same_place(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (fs::equivalent(a, b, error) && !error) return true;
+  const auto normal = [](const fs::path& path) {
+    std::error_code ignored;
+    const fs::path canonical = fs::weakly_canonical(fs::absolute(path), ignored);
+    return canonical.has_filename() ? canonical : canonical.parent_path();
+  };
+  return normal(a) == normal(b);
+}
+
 namespace {
 
 po::options_description track_options() {
@@ -129,18 +140,6 @@ std::vector<std::string> outputs_of(const CommandLine& line, const std::string& 
     }
   }
   return outputs;
-}
-
-// The same file or folder, also under another name; neither needs to exist.
-bool is_same_place(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  if (fs::equivalent(a, b, error) && !error) return true;
-  const auto normal = [](const fs::path& path) {
-    std::error_code ignored;
-    const fs::path canonical = fs::weakly_canonical(fs::absolute(path), ignored);
-    return canonical.has_filename() ? canonical : canonical.parent_path();
-  };
-  return normal(a) == normal(b);
 }
 
 // Outputs on this machine as (option, place).
@@ -301,7 +300,9 @@ void check_outputs(const TrackArguments& arguments, const Config& config) {
     }
     check_not_an_input(places[i].first, places[i].second, arguments, config);
   }
-  for (const auto& [option, place] : places) check_free(option, place, arguments.overwrites);
+  for (const auto& [option, place] : places) {
+    check_free(option, place, arguments.overwrites || (option == "--events" && arguments.appends_events));
+  }
 }
 
 }  // namespace hqtrack

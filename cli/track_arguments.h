@@ -29,6 +29,7 @@ struct TrackArguments {
   std::optional<ControlConfig> control;      // of live streams
   std::optional<int64_t> stats_interval_us;  // of live streams
   bool overwrites = false;
+  bool appends_events = false;  // to files of events, which may be there already
 
   NetworkArguments network;  // the weights are the tracker's
   bool is_quiet = false;
@@ -39,6 +40,9 @@ extern const char* const kTrackHelp;
 
 /// Reads the command line; empty when it asked for help, which is printed then. Throws UsageError.
 std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args);
+
+/// The same file or folder, also under another name; neither needs to exist.
+bool is_same_place(const std::filesystem::path& a, const std::filesystem::path& b);
 
 /// Throws UsageError where nothing would be followed, or nobody would learn of it.
 void check_asked(const TrackArguments& arguments, bool has_control);

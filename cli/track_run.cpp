@@ -47,7 +47,10 @@ std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& argumen
       sinks.push_back(open_video_sink(output, video, config.overlay, config.encode));
     }
   }
-  for (const std::string& output : arguments.event_outputs) sinks.push_back(open_event_sink(output, events));
+  const EventFile kind = arguments.appends_events ? EventFile::kAppend : EventFile::kReplace;
+  for (const std::string& output : arguments.event_outputs) {
+    sinks.push_back(open_event_sink(output, events, kind));
+  }
   if (arguments.mask_output) sinks.push_back(open_mask_sink(*arguments.mask_output));
   if (stream) sinks.push_back(open_control_sink(stream));
   return sinks;

@@ -1,25 +1,19 @@
 #include "control/control_server.h"
 
 #include <arpa/inet.h>
-#include <httplib.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
+#include <cctype>
 #include <charconv>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
-#include <vector>
 
+#include "control/http_server.h"
 #include "control/metrics.h"
 #include "control/preview_page.h"
 #include "core/error.h"
-#include "core/threads.h"
 #include "io/event_line.h"
 #include "io/mask_reader.h"
 #include "io/overlay.h"
@@ -32,23 +26,26 @@ using Json = nlohmann::ordered_json;
 using Stream = ControlledStream;
 using std::chrono::milliseconds;
 
-constexpr size_t kThreads = 16;
-constexpr int kMostViewers = 8;                 // of previews, each of which keeps a thread
-constexpr size_t kLargestRequest = 16 << 20;    // bytes: a mask
-constexpr int64_t kPreviewEdge = 960;           // pixels
-constexpr milliseconds kPromptTimeout{10'000};  // until a frame comes
-constexpr const char* kBoundary = "hqtrackframe";
+// So many at a time, so that they leave connections to the others.
+constexpr int kMostViewers = 8, kMostPrompts = 8;
+constexpr size_t kMostPoints = 64, kLongestName = 200;
+constexpr size_t kShortestToken = 16;
+constexpr int64_t kPreviewEdge = 960, kWholePicture = 1 << 16;  // pixels
+constexpr milliseconds kPromptTimeout{10'000};                  // until a frame comes
 
-bool is_loopback_name(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+bool is_this_machine(const std::string& host) {
+  in_addr address{};
+  const bool is_v4 = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "::1" || (is_v4 && ntohl(address.s_addr) >> 24 == 127);
 }
 
-/// "[::1]:8080" and "name:80" without the port, lower case.
+/// "[::1]:8080" and "name:80" without the port, lower case; empty for what is none.
 std::string host_name(std::string host) {
   std::ranges::transform(host, host.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.find(':'));
+  if (!host.starts_with('[')) return host.substr(0, host.find(':'));
+  const size_t end = host.find(']');
+  return end == std::string::npos ? std::string() : host.substr(1, end - 1);
 }
 
 /// In a time that does not tell where they differ.
@@ -60,22 +57,54 @@ bool is_same_secret(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
+std::string trimmed(std::string text) {
+  const auto is_blank = [](unsigned char c) { return std::isspace(c) != 0; };
+  while (!text.empty() && is_blank(text.back())) text.pop_back();
+  return {std::ranges::find_if_not(text, is_blank), text.end()};
+}
+
 /// A request that is not followed: its status, and why.
 struct Refusal {
   int status;
   std::string reason;
 };
 
-void answer(httplib::Response& response, const Json& json) {
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
+HttpResponse json_response(const Json& json, int status = 200) {
+  return {.status = status, .body = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
 }
 
-template <class Bytes>
-void answer_bytes(httplib::Response& response, const Bytes& bytes, const char* type) {
-  response.set_content(reinterpret_cast<const char*>(bytes.data()), bytes.size(), type);
+HttpResponse bytes_response(const std::vector<uint8_t>& bytes, const char* type) {
+  return {.type = type, .body = std::string(bytes.begin(), bytes.end())};
 }
 
 Json frame_json(const TrackedFrame& frame) { return Json::parse(event_line(frame)); }
+
+/// One of several at a time, as long as it lives.
+class Place {
+ public:
+  Place(std::atomic<int>& taken, int most, const char* what) : taken_(taken) {
+    if (++taken_ <= most) return;
+    --taken_;
+    throw Refusal{503, "expected at most " + std::to_string(most) + " " + what + " at a time"};
+  }
+  ~Place() { --taken_; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  std::atomic<int>& taken_;
+};
+
+/// Width and height of a PNG by its head; 0 where it has none.
+std::pair<int64_t, int64_t> png_size(const std::string& png) {
+  const auto number = [&](size_t at) {
+    int64_t value = 0;
+    for (size_t i = at; i < at + 4; ++i) value = 256 * value + static_cast<unsigned char>(png[i]);
+    return value;
+  };
+  if (png.size() < 24 || !png.starts_with("\x89PNG")) return {0, 0};
+  return {number(16), number(20)};
+}
 
 }  // namespace
 
@@ -89,138 +118,66 @@ ControlConfig parse_control_address(const std::string& option, const std::string
   }
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), config.port);
   const bool is_number = error == std::errc{} && end == port.data() + port.size() && !port.empty();
-  if (!is_number || config.port < 0 || config.port > 65535 || config.host.empty()) {
-    throw UsageError(option + ": expected PORT or HOST:PORT, found '" + text + "'");
+  if (!is_number || config.port < 0 || config.port > 65535 || config.host.empty() ||
+      (config.host.find(':') != std::string::npos && !text.starts_with('['))) {
+    throw UsageError(option + ": expected PORT, HOST:PORT or [IPV6]:PORT, found '" + text + "'");
   }
   return config;
 }
 
 std::string read_control_token(const std::string& option, const std::string& file) {
-  std::string token;
+  std::string line;
   std::ifstream in(file);
-  std::getline(in, token);
-  if (!token.empty() && token.back() == '\r') token.pop_back();
-  if (token.size() < 16) {
+  std::getline(in, line);
+  const std::string token = trimmed(line);
+  if (token.size() < kShortestToken) {
     throw UsageError(option + ": " + file + ": expected a first line of at least 16 characters, found " +
                      (in.is_open() ? std::to_string(token.size()) : "no such file"));
   }
   return token;
 }
 
+void check_control(const std::string& option, const ControlConfig& config) {
+  if (is_this_machine(config.host) || !config.token.empty()) return;
+  throw UsageError(option + ": expected a control token for " + config.host +
+                   ", which others reach, found none");
+}
+
 class ControlServer::Impl {
  public:
   Impl(const ControlConfig& config, std::vector<std::shared_ptr<Stream>> streams)
       : config_(config), streams_(std::move(streams)) {
-    const bool is_here = is_loopback_name(config.host);
-    if (!is_here && config.token.empty()) {
-      throw UsageError("--control: " + config.host +
-                       ": expected --control-token for an address that others reach, found none");
-    }
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server_.set_payload_max_length(kLargestRequest);
-    server_.set_tcp_nodelay(true);
-    server_.set_keep_alive_timeout(1);  // an end waits for idle connections
-    // The library's own would let a second program share the port.
-    server_.set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
-    set_routes();
-    bind();
-    listener_ = std::jthread([this] {
-      give_way();  // and so do the threads that answer
-      server_.listen_after_bind();
-    });
-    while (!server_.is_running()) std::this_thread::sleep_for(milliseconds(1));
+    check_control("--control", config);
+    server_ = std::make_unique<HttpServer>(
+        config.host, config.port,
+        HttpServer::Handler{
+            .refuse = [this](const HttpRequest& request) -> std::optional<HttpResponse> {
+              HttpResponse response = guarded([&] {
+                admit(request);
+                return HttpResponse{.status = 0};
+              });
+              if (response.status == 0) return std::nullopt;
+              return response;
+            },
+            .answer =
+                [this](const HttpRequest& request) { return guarded([&] { return answer(request); }); }});
   }
 
   ~Impl() {
     is_ending_ = true;
     for (const auto& stream : streams_) stream->prompts->close();
-    server_.stop();
   }
 
-  const std::string& url() const { return url_; }
+  const std::string& url() const { return server_->url(); }
 
  private:
-  using Request = httplib::Request;
-  using Response = httplib::Response;
-
-  void bind() {
-    errno = 0;
-    if (config_.port == 0) {
-      config_.port = server_.bind_to_any_port(config_.host);
-    } else if (!server_.bind_to_port(config_.host, config_.port)) {
-      config_.port = -1;
-    }
-    const bool is_v6 = config_.host.find(':') != std::string::npos;
-    const std::string host = is_v6 ? "[" + config_.host + "]" : config_.host;
-    if (config_.port <= 0) {
-      throw OutputError("--control: " + host + ": cannot listen there" +
-                        (errno != 0 ? std::string(": ") + std::strerror(errno) : ""));
-    }
-    url_ = "http://" + host + ":" + std::to_string(config_.port);
-  }
-
-  void set_routes() {
-    server_.set_pre_routing_handler([this](const Request& request, Response& response) {
-      return guarded(response, [&] { admit(request); }) ? httplib::Server::HandlerResponse::Unhandled
-                                                        : httplib::Server::HandlerResponse::Handled;
-    });
-    server_.set_error_handler([](const Request&, Response& response) {
-      if (response.body.empty()) {
-        answer(response, {{"error", response.status == 404 ? "no such address"
-                                                           : "status " + std::to_string(response.status)}});
-      }
-    });
-    const auto get = [this](const char* path, auto handler) {
-      server_.Get(path, [this, handler](const Request& request, Response& response) {
-        guarded(response, [&] { handler(request, response); });
-      });
-    };
-    get("/", [](const Request&, Response& response) {
-      response.set_header(
-          "Content-Security-Policy",
-          "default-src 'none'; img-src 'self' blob:; connect-src 'self'; style-src 'unsafe-inline'; "
-          "script-src 'unsafe-inline'; frame-ancestors 'none'");
-      response.set_content(kPreviewPage, "text/html; charset=utf-8");
-    });
-    get("/healthz", [this](const Request&, Response& response) { show_health(response); });
-    get("/metrics", [this](const Request&, Response& response) {
-      response.set_content(metrics_text(streams_), "text/plain; version=0.0.4");
-    });
-    get("/streams", [this](const Request&, Response& response) { list_streams(response); });
-    get("/streams/([^/]+)/objects", [this](const Request& request, Response& response) {
-      answer(response, frame_json(*newest(stream_of(request))));
-    });
-    get("/streams/([^/]+)/picture.jpg", [this](const Request& request, Response& response) {
-      const Stream& stream = stream_of(request);
-      answer_bytes(response, picture(stream, *newest(stream), request.has_param("plain"), kWholePicture),
-                   "image/jpeg");
-    });
-    get("/streams/([^/]+)/mask.png", [this](const Request& request, Response& response) {
-      answer_bytes(response, encode_label_mask(newest(stream_of(request))->label_mask), "image/png");
-    });
-    get("/streams/([^/]+)/preview.mjpeg",
-        [this](const Request& request, Response& response) { show_preview(request, response); });
-    server_.Post("/streams/([^/]+)/prompts", [this](const Request& request, Response& response) {
-      guarded(response, [&] { follow_prompt(request, response); });
-    });
-  }
-
-  static constexpr int64_t kWholePicture = 1 << 16;
-
-  /// False when it was refused, which the response says then.
   template <class Work>
-  static bool guarded(Response& response, Work work) {
+  static HttpResponse guarded(Work work) {
     const auto refuse = [&](int status, const std::string& reason) {
-      response.status = status;
-      answer(response, {{"error", reason}});
-      return false;
+      return json_response({{"error", reason}}, status);
     };
     try {
-      work();
-      return true;
+      return work();
     } catch (const Refusal& refusal) {
       return refuse(refusal.status, refusal.reason);
     } catch (const LivePrompts::Unanswered& error) {
@@ -234,26 +191,68 @@ class ControlServer::Impl {
     }
   }
 
-  void admit(const Request& request) const {
-    const std::string host = request.get_header_value("Host");
-    // A page of another site may send requests here, and may even call this machine by its own name.
-    if (config_.token.empty() && !is_loopback_name(host_name(host))) {
-      throw Refusal{403, "Host: expected this machine's own name, found '" + host + "'"};
+  void admit(const HttpRequest& request) const {
+    // A page of another site may send requests here, show pictures of here, and call this machine by a name
+    // of its own.
+    if (config_.token.empty() && !is_this_machine(host_name(request.host))) {
+      throw Refusal{403, "Host: expected this machine's own name, found '" + request.host + "'"};
     }
-    const std::string origin = request.get_header_value("Origin");
-    if (!origin.empty() && origin != "http://" + host && origin != "https://" + host) {
+    const std::string& origin = request.origin;
+    if (!origin.empty() && origin != "http://" + request.host && origin != "https://" + request.host) {
       throw Refusal{403, "Origin: expected a page of this server, found '" + origin + "'"};
     }
+    if (request.fetch_site == "cross-site" || request.fetch_site == "same-site") {
+      throw Refusal{403, "Sec-Fetch-Site: expected a page of this server, found another one"};
+    }
+    if (request.method != "GET" && request.method != "POST") {
+      throw Refusal{405, "expected GET or POST, found " + request.method};
+    }
     if (config_.token.empty() || request.path == "/" || request.path == "/healthz") return;
-    std::string token = request.get_header_value("Authorization");
-    if (const std::string kind = "Bearer "; token.starts_with(kind)) token = token.substr(kind.size());
-    if (token.empty() && request.method == "GET") token = request.get_param_value("token");  // of an <img>
+    std::string token = request.authorization;
+    const size_t blank = token.find(' ');
+    if (blank != std::string::npos) token = trimmed(token.substr(blank));              // behind "Bearer"
+    if (token.empty() && request.method == "GET") token = request.parameter("token");  // of an <img>
     if (!is_same_secret(token, config_.token))
       throw Refusal{401, "expected the token, found another one or none"};
   }
 
-  Stream& stream_of(const Request& request) const {
-    const std::string name = request.matches[1];
+  HttpResponse answer(const HttpRequest& request) {
+    const std::string& path = request.path;
+    const std::string kStreams = "/streams/";
+    if (request.method == "GET") {
+      if (path == "/") return page();
+      if (path == "/healthz") return health();
+      if (path == "/metrics") return {.type = "text/plain; version=0.0.4", .body = metrics_text(streams_)};
+      if (path == "/streams") return list_streams();
+    }
+    const size_t slash = path.rfind('/');
+    if (!path.starts_with(kStreams) || slash < kStreams.size()) throw Refusal{404, "no such address"};
+    const std::string what = path.substr(slash + 1);
+    Stream& stream = stream_of(path.substr(kStreams.size(), slash - kStreams.size()));
+    if (request.method == "POST" && what == "prompts") return follow_prompt(stream, request);
+    if (request.method == "GET") {
+      if (what == "objects") return json_response(frame_json(*newest(stream)));
+      if (what == "mask.png")
+        return bytes_response(encode_label_mask(newest(stream)->label_mask), "image/png");
+      if (what == "preview.mjpeg") return preview(stream);
+      if (what == "picture.jpg") {
+        const bool is_plain = request.query.contains("plain");
+        return bytes_response(picture(stream, *newest(stream), is_plain, kWholePicture), "image/jpeg");
+      }
+    }
+    throw Refusal{404, "no such address"};
+  }
+
+  static HttpResponse page() {
+    return {.type = "text/html; charset=utf-8",
+            .body = kPreviewPage,
+            .headers = {
+                {"Content-Security-Policy",
+                 "default-src 'none'; img-src 'self' blob:; connect-src 'self'; style-src 'unsafe-inline'; "
+                 "script-src 'unsafe-inline'; frame-ancestors 'none'"}}};
+  }
+
+  Stream& stream_of(const std::string& name) const {
     for (const auto& stream : streams_) {
       if (stream->name() == name) return *stream;
     }
@@ -271,18 +270,18 @@ class ControlServer::Impl {
     return encode_jpeg(is_plain ? frame.frame.image : Overlay(stream.overlay()).draw(frame), longest_edge);
   }
 
-  void show_health(Response& response) const {
+  HttpResponse health() const {
     Json streams = Json::object();
     bool is_healthy = true;
     for (const auto& stream : streams_) {
       is_healthy &= stream->is_healthy();
       streams[stream->name()] = stream->is_healthy() ? "ok" : "no frames";
     }
-    if (!is_healthy) response.status = 503;
-    answer(response, {{"status", is_healthy ? "ok" : "no frames"}, {"streams", streams}});
+    return json_response({{"status", is_healthy ? "ok" : "no frames"}, {"streams", streams}},
+                         is_healthy ? 200 : 503);
   }
 
-  void list_streams(Response& response) const {
+  HttpResponse list_streams() const {
     Json list = Json::array();
     for (const auto& stream : streams_) {
       Json json = {{"name", stream->name()}, {"is_receiving", stream->monitor->is_receiving.load()}};
@@ -292,39 +291,53 @@ class ControlServer::Impl {
       }
       list.push_back(json);
     }
-    answer(response, {{"streams", list}});
+    return json_response({{"streams", list}});
   }
 
-  void follow_prompt(const Request& request, Response& response) {
-    Stream& stream = stream_of(request);
-    const LivePrompts::Followed followed = stream.prompts->follow(read_prompt(request), kPromptTimeout);
-    answer(response, {{"id", followed.id}, {"frame", frame_json(followed.frame)}});
+  HttpResponse follow_prompt(Stream& stream, const HttpRequest& request) {
+    PromptEdit edit = read_prompt(stream, request);
+    if (edit.prompt.points.size() > kMostPoints) {
+      throw Refusal{400, "points: expected at most " + std::to_string(kMostPoints) + ", found " +
+                             std::to_string(edit.prompt.points.size())};
+    }
+    if (edit.prompt.name.size() > kLongestName) {
+      throw Refusal{400, "name: expected at most " + std::to_string(kLongestName) + " bytes, found " +
+                             std::to_string(edit.prompt.name.size())};
+    }
+    const Place place(num_prompts_, kMostPrompts, "prompts");
+    const LivePrompts::Followed followed = stream.prompts->follow(std::move(edit), kPromptTimeout);
+    // Who asks next shall find it in the newest frame.
+    auto shown = stream.latest();
+    while (shown && shown->frame.index < followed.frame.frame.index)
+      shown = stream.next(shown, milliseconds(1000));
+    return json_response({{"id", followed.id}, {"frame", frame_json(followed.frame)}});
   }
 
   /// JSON as in prompt files; or a PNG, a mask of one object, with `id` and `name` in the address.
-  static PromptEdit read_prompt(const Request& request) {
-    const std::string type = request.get_header_value("Content-Type");
+  static PromptEdit read_prompt(const Stream& stream, const HttpRequest& request) {
     PromptEdit edit;
-    if (type.starts_with("image/png")) {
-      const auto* bytes = reinterpret_cast<const uint8_t*>(request.body.data());
-      edit.prompt.mask = read_label_mask({bytes, request.body.size()}, "mask").ne(0);
-      edit.prompt.name = request.get_param_value("name");
-      if (const std::string action = request.get_param_value("action"); action == "correct") {
+    if (!request.content_encoding.empty()) throw Refusal{415, "Content-Encoding: expected none"};
+    if (request.content_type.starts_with("image/png")) {
+      edit.prompt.mask = read_mask(*newest(stream), request.body);
+      edit.prompt.name = request.parameter("name");
+      if (const std::string action = request.parameter("action"); action == "correct") {
         edit.action = PromptEdit::Action::kCorrect;
       } else if (!action.empty() && action != "add") {
         throw Refusal{400, "action: expected add or correct, found '" + action + "'"};
       }
-      const std::string id = request.get_param_value("id");
+      const std::string id = request.parameter("id");
       const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), edit.prompt.id);
       const bool is_id = error == std::errc{} && end == id.data() + id.size() && edit.prompt.id >= 1 &&
                          edit.prompt.id <= 255;
       const bool may_lack = id.empty() && edit.action == PromptEdit::Action::kAdd;
-      if (!is_id && !may_lack)
+      if (!is_id && !may_lack) {
         throw Refusal{400, "id: expected a whole number from 1 to 255, found '" + id + "'"};
+      }
       return edit;
     }
-    if (!type.starts_with("application/json")) {
-      throw Refusal{415, "Content-Type: expected application/json or image/png, found '" + type + "'"};
+    if (!request.content_type.starts_with("application/json")) {
+      throw Refusal{
+          415, "Content-Type: expected application/json or image/png, found '" + request.content_type + "'"};
     }
     PromptEntry entry = parse_prompt(request.body, "request");
     edit.action = entry.action.value_or(PromptEdit::Action::kAdd);
@@ -335,46 +348,41 @@ class ControlServer::Impl {
     return edit;
   }
 
-  void show_preview(const Request& request, Response& response) {
-    const Stream& stream = stream_of(request);
-    auto viewer = std::make_shared<Viewer>(num_viewers_);
-    if (viewer->count > kMostViewers)
-      throw Refusal{503, "expected at most " + std::to_string(kMostViewers) + " viewers"};
-    response.set_header("Cache-Control", "no-store");
-    response.set_content_provider(
-        std::string("multipart/x-mixed-replace; boundary=") + kBoundary,
-        [this, &stream, viewer, last = std::shared_ptr<const TrackedFrame>()](
-            size_t, httplib::DataSink& sink) mutable {
-          auto frame = stream.next(last, milliseconds(200));
-          while (!frame && !is_ending_ && sink.is_writable()) frame = stream.next(last, milliseconds(200));
-          if (is_ending_ || !frame) return false;
-          last = std::move(frame);
-          const std::vector<uint8_t> bytes = picture(stream, *last, false, kPreviewEdge);
-          const std::string head =
-              std::string("--") + kBoundary +
-              "\r\nContent-Type: image/jpeg\r\nContent-Length: " + std::to_string(bytes.size()) + "\r\n\r\n";
-          return sink.write(head.data(), head.size()) &&
-                 sink.write(reinterpret_cast<const char*>(bytes.data()), bytes.size()) &&
-                 sink.write("\r\n", 2);
-        });
+  static at::Tensor read_mask(const TrackedFrame& frame, const std::string& png) {
+    const int64_t height = frame.label_mask.size(0), width = frame.label_mask.size(1);
+    const auto [its_width, its_height] = png_size(png);
+    // Before it is decoded: few bytes may be many pixels.
+    if (its_width != width || its_height != height) {
+      throw Refusal{400, "mask: expected a PNG of " + std::to_string(width) + "x" + std::to_string(height) +
+                             ", found one of " + std::to_string(its_width) + "x" +
+                             std::to_string(its_height)};
+    }
+    return read_label_mask({reinterpret_cast<const uint8_t*>(png.data()), png.size()}, "mask").ne(0);
   }
 
-  struct Viewer {
-    explicit Viewer(std::atomic<int>& all) : all(all), count(++all) {}
-    ~Viewer() { --all; }
-    Viewer(const Viewer&) = delete;
-    Viewer& operator=(const Viewer&) = delete;
-    std::atomic<int>& all;
-    const int count;
-  };
+  HttpResponse preview(const Stream& stream) {
+    auto place = std::make_shared<Place>(num_viewers_, kMostViewers, "viewers");
+    const std::string boundary = "hqtrackframe";
+    return {
+        .type = "multipart/x-mixed-replace; boundary=" + boundary,
+        .next_part = [this, &stream, boundary, place = std::move(place),
+                      last = std::shared_ptr<const TrackedFrame>()]() mutable -> std::optional<std::string> {
+          if (is_ending_) return std::nullopt;
+          auto frame = stream.next(last, milliseconds(200));
+          if (!frame) return std::string();
+          last = std::move(frame);
+          const std::vector<uint8_t> bytes = picture(stream, *last, false, kPreviewEdge);
+          return "--" + boundary +
+                 "\r\nContent-Type: image/jpeg\r\nContent-Length: " + std::to_string(bytes.size()) +
+                 "\r\n\r\n" + std::string(bytes.begin(), bytes.end()) + "\r\n";
+        }};
+  }
 
   ControlConfig config_;
   std::vector<std::shared_ptr<Stream>> streams_;
-  std::string url_;
-  std::atomic<int> num_viewers_ = 0;
+  std::atomic<int> num_viewers_ = 0, num_prompts_ = 0;
   std::atomic<bool> is_ending_ = false;
-  httplib::Server server_;
-  std::jthread listener_;
+  std::unique_ptr<HttpServer> server_;  // last: it calls the others
 };
 
 ControlServer::ControlServer(const ControlConfig& config,

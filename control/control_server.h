@@ -11,14 +11,18 @@ namespace hqtrack {
 /// Where the control interface listens, and who may use it.
 struct ControlConfig {
   std::string host = "127.0.0.1";
-  int port = 0;       // 0: one that is free
+  int port = 0;            // 0: one that is free
   std::string token = {};  // empty: anybody who reaches it, which is this machine alone
 };
 
 /// "8080", "HOST:8080", "[::1]:8080". Throws UsageError naming the option.
 ControlConfig parse_control_address(const std::string& option, const std::string& text);
 
-/// The first line of a file. Throws UsageError where that has fewer than 16 characters.
+/// Throws UsageError naming the option for an address that others reach, without a token.
+void check_control(const std::string& option, const ControlConfig& config);
+
+/// The first line of a file, without blanks at its ends. Throws UsageError where that has fewer than 16
+/// characters.
 std::string read_control_token(const std::string& option, const std::string& file);
 
 /// HTTP in the words of docs/control.md: objects, prompts, pictures, metrics, and a page for people. Answers

@@ -19,11 +19,12 @@ int close_unless_stdout(std::FILE* stream) { return stream == stdout ? 0 : std::
 
 class EventWriter : public FrameSink {
  public:
-  explicit EventWriter(const std::string& file)
+  EventWriter(const std::string& file, EventFile kind)
       : name_(file == "-" ? "standard output" : file), stream_(nullptr, close_unless_stdout) {
-    if (file != "-" && !is_special_file(file)) output_.emplace(file, OutputFile::WhenDropped::kKeep);
+    if (file != "-" && !is_special_file(file) && kind == EventFile::kReplace)
+      output_.emplace(file, OutputFile::WhenDropped::kKeep);
     const std::string path = output_ ? output_->temporary_path().string() : file;
-    stream_.reset(file == "-" ? stdout : std::fopen(path.c_str(), "wb"));
+    stream_.reset(file == "-" ? stdout : std::fopen(path.c_str(), kind == EventFile::kAppend ? "ab" : "wb"));
     if (!stream_) throw OutputError(name_ + ": cannot be created: " + std::strerror(errno));
   }
 
@@ -54,9 +55,10 @@ class EventWriter : public FrameSink {
 
 }  // namespace
 
-std::unique_ptr<FrameSink> open_event_sink(const std::string& target, std::shared_ptr<StreamEvents> events) {
+std::unique_ptr<FrameSink> open_event_sink(const std::string& target, std::shared_ptr<StreamEvents> events,
+                                           EventFile kind) {
   if (is_event_socket(target)) return std::make_unique<EventSocket>(target, std::move(events));
-  return std::make_unique<EventWriter>(target);
+  return std::make_unique<EventWriter>(target, kind);
 }
 
 }  // namespace hqtrack

@@ -52,13 +52,14 @@ std::unique_ptr<VideoReader> LiveSource::connect() const {
 
 void LiveSource::receive(std::unique_ptr<VideoReader> reader) {
   while (reader) {
-    const std::string reason = receive_all(*reader);
-    reader.reset();
-    if (stop_.stop_requested() || url_ == "-") break;
     try {
+      const std::string reason = receive_all(*reader);
+      reader.reset();
+      if (stop_.stop_requested() || url_ == "-") break;
       reader = reconnect(reason);
     } catch (...) {
       failure_ = std::current_exception();
+      break;
     }
   }
   frames_.close();
@@ -98,7 +99,7 @@ std::unique_ptr<VideoReader> LiveSource::reconnect(const std::string& reason) {
       publish(
           {.kind = StreamEvent::Kind::kResumed, .reason = {}, .seconds = seconds(), .attempts = attempt + 1});
       return reader;
-    } catch (const MediaError& error) {
+    } catch (const Error& error) {  // also of a device that decodes
       if (stop_.stop_requested()) return nullptr;
       last_reason = error.what();
       log_debug("attempt " + std::to_string(attempt + 1) + ": " + last_reason);

@@ -46,6 +46,9 @@ std::unique_ptr<FrameSink> open_stream_sink(const std::string& target, const Vid
 /// it already are removed.
 std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 
+/// A file of events gets its name when it is complete, in place of what was there; or goes on where it is.
+enum class EventFile { kReplace, kAppend };
+
 /// NDJSON, one line a frame:
 /// {"index":0,"pts":0.033367,"objects":[{"id":1,"name":"box","box":[x0,y0,x1,y1],"area":123,"score":0.98,"state":"tracked"}]}
 /// pts in seconds; box null when lost. Of a live source also {"event":"outage","pts":12.5,"reason":"no data
@@ -58,6 +61,7 @@ std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
 /// told to `events`, which may be null. {"event":"segment_complete","pts":..,"output":FILE,"seconds":600.0}
 /// tells of a recording's files. Each line is flushed. Throws OutputError.
 std::unique_ptr<FrameSink> open_event_sink(const std::string& target,
-                                           std::shared_ptr<StreamEvents> events = nullptr);
+                                           std::shared_ptr<StreamEvents> events = nullptr,
+                                           EventFile kind = EventFile::kReplace);
 
 }  // namespace hqtrack

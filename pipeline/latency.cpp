@@ -27,6 +27,12 @@ LatencyHistogram::Counts LatencyHistogram::counts() const {
   return counts_;
 }
 
+void LatencyHistogram::clear() {
+  const std::lock_guard lock(mutex_);
+  counts_ = {};
+  sum_s_ = 0.0;
+}
+
 double LatencyHistogram::upper_ms(size_t bucket) {
   return std::exp2(static_cast<double>(bucket) / kBucketsPerOctave);
 }

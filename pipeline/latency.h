@@ -15,6 +15,7 @@ class LatencyHistogram {
   /// Bucket k holds times up to `upper_ms(k)`; the last one all above as well (1.5 hours).
   using Counts = std::array<int64_t, 270>;
   Counts counts() const;
+  void clear();
   static double upper_ms(size_t bucket);
   double sum_s() const;
 

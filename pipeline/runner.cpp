@@ -55,7 +55,9 @@ class Run {
                         &monitor_->unwritten, &monitor_->outages}) {
       *count = 0;
     }
+    monitor_->latency.clear();
     monitor_->is_receiving = true;
+    for (const auto& sink : sinks_) num_before_events_ += sink->takes_events() ? 0 : 1;
     {
       const auto listening = pass_on_events();
       const std::stop_callback forward(options_.interrupted, [this] { stop_.request_stop(); });
@@ -68,9 +70,6 @@ class Run {
       start_stage([this] { track_frames(options_.encode_ahead ? encoded_ : frames_); },
                   [this] { options_.refine ? unrefined_.close() : close_sinks(); });
       if (options_.refine) start_stage([this] { refine_frames(); }, [this] { close_refined(); });
-      for (size_t i = 0; i < sinks_.size(); ++i) {
-        if (!sinks_[i]->takes_events()) ++num_before_events_;
-      }
       for (size_t i = 0; i < sinks_.size(); ++i) {
         start_stage([this, i] { write_frames(*sinks_[i], tracked_[i], write_times_[i]); },
                     [this, i] {

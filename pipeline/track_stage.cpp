@@ -82,7 +82,7 @@ TrackedFrame TrackStage::operator()(Frame frame) {
   return tracked;
 }
 
-int64_t TrackStage::free_id(const TrackedFrame& tracked) {
+int64_t TrackStage::free_id(const TrackedFrame& tracked) const {
   std::array<bool, 256> is_taken{};
   for (const TrackedObject& object : tracked.objects) is_taken[static_cast<size_t>(object.id)] = true;
   for (size_t i = 0; i < prompts_.size(); ++i) {
@@ -91,7 +91,7 @@ int64_t TrackStage::free_id(const TrackedFrame& tracked) {
   // An id that was free a moment ago may still be meant by somebody.
   for (int64_t step = 1; step <= 255; ++step) {
     const int64_t id = (last_id_ + step - 1) % 255 + 1;
-    if (!is_taken[static_cast<size_t>(id)]) return last_id_ = id;
+    if (!is_taken[static_cast<size_t>(id)]) return id;
   }
   throw PromptError(0, "expected at most 255 objects, found more");
 }
@@ -99,8 +99,10 @@ int64_t TrackStage::free_id(const TrackedFrame& tracked) {
 TrackedFrame TrackStage::follow(TrackedFrame tracked, LivePrompts::Request& request) {
   PromptEdit& edit = request.edit;
   try {
-    if (edit.prompt.id == 0 && edit.action == PromptEdit::Action::kAdd) edit.prompt.id = free_id(tracked);
+    const bool takes_free_id = edit.prompt.id == 0 && edit.action == PromptEdit::Action::kAdd;
+    if (takes_free_id) edit.prompt.id = free_id(tracked);
     tracked = tracker_.edit(std::span(&edit, 1));
+    if (takes_free_id) last_id_ = edit.prompt.id;
     request.answer.set_value({edit.prompt.id, tracked});
   } catch (const Error& error) {
     request.answer.set_exception(std::make_exception_ptr(PromptError(0, error.what())));

@@ -41,7 +41,7 @@ class TrackStage {
   std::vector<PromptEdit> take_due(const Frame& frame);
   TrackedFrame follow(TrackedFrame tracked, std::vector<PromptEdit> edits);
   TrackedFrame follow(TrackedFrame tracked, LivePrompts::Request& request);
-  int64_t free_id(const TrackedFrame& tracked);
+  int64_t free_id(const TrackedFrame& tracked) const;
 
   HqTrack& tracker_;
   std::vector<TimedPrompt> prompts_;  // of used ones only the moment is left

@@ -35,33 +35,38 @@ TEST_F(ServeConfigTest, MistakesAreNamedByLine) {
             "2: streams: expected names of letters, digits, - and _, found 'a/b'\n");
   EXPECT_EQ(refusal("streams:\n  gate:\n    input: rtsp://x/\n    timeout: soon\n").substr(0, 24),
             "3: streams.gate: timeout");
-  EXPECT_EQ(refusal("streams:\n  gate:\n    input: rtsp://x/\n    overwrite: maybe\n"),
-            "4: streams.gate.overwrite: expected true or false, found 'maybe'\n");
-  EXPECT_EQ(refusal("streams:\n  gate: {input: rtsp://x/, events: '-'}\n"),
-            "2: streams.gate: expected no output to standard output, found one\n");
+  EXPECT_EQ(refusal("control: 0\nstreams:\n  gate: {input: rtsp://x/, events: '-'}\n"),
+            "3: streams.gate: expected no output to standard output, found one\n");
   EXPECT_EQ(refusal("control: 99999\nstreams: {a: {input: rtsp://x/}}\n"),
-            "1: control: expected PORT or HOST:PORT, found '99999'\n");
+            "1: control: expected PORT, HOST:PORT or [IPV6]:PORT, found '99999'\n");
   EXPECT_NE(refusal("streams: [").find("expected YAML"), std::string::npos);
 }
 
-TEST_F(ServeConfigTest, StreamsThatNobodyWouldSeeAreRefused) {
-  EXPECT_NE(refusal("streams: {a: {input: rtsp://x/}}\n", 2).find("expected an output"), std::string::npos);
+TEST_F(ServeConfigTest, StreamsThatMakeNoSenseAreRefused) {
+  const auto expect = [&](const std::string& text, const std::string& said) {
+    const std::string found = refusal(text);
+    EXPECT_NE(found.find(said), std::string::npos) << found;
+  };
   const std::string out = (folder_.path() / "out.mkv").string();
-  EXPECT_NE(refusal("streams: {a: {input: rtsp://x/, output: " + out + "}}\n", 2).find("expected an object"),
-            std::string::npos);
-  EXPECT_NE(refusal("control: 0\nstreams: {a: {input: rtsp://x/, output: " + out +
-                        "}, b: {input: rtsp://y/, output: " + out + "}}\n",
-                    2)
-                .find("streams a and b: expected different outputs"),
-            std::string::npos);
-  EXPECT_NE(
-      refusal("control: 0.0.0.0:0\nstreams: {a: {input: rtsp://127.0.0.1:9/}}\n", 2).find("control-token"),
-      std::string::npos);
+  expect("streams: {a: {input: rtsp://x/}}\n", "1: streams.a: expected an output");
+  expect("streams: {a: {input: rtsp://x/, output: " + out + ", segment: 60}}\n", "expected an object");
+  expect("control: 0\nstreams: {a: {input: rtsp://x/, output: " + out + "}}\n",
+         "streams.a: expected segment");
+  expect("control: 0\nstreams: {a: {input: rtsp://x/, output: " + out +
+             ", segment: 60}, b: {input: rtsp://y/, output: " + (folder_.path() / "." / "out.mkv").string() +
+             ", segment: 60}}\n",
+         "streams a and b: expected different outputs");
+  expect("control: 0.0.0.0:0\nstreams: {a: {input: rtsp://127.0.0.1:9/}}\n",
+         "1: control: expected a control token");
+  expect("control-token: x\nstreams: {a: {input: rtsp://127.0.0.1:9/}}\n",
+         "1: control-token: expected control with it");
+  expect("control: 0\nstreams: {a: {input: --help}}\n", "streams.a.input: expected an address or a device");
 }
 
 TEST(Serve, NeedsItsFile) {
   EXPECT_EQ(run_program({"serve"}).exit_code, 2);
   EXPECT_EQ(run_program({"serve", "--config", "/nowhere.yaml"}).exit_code, 3);
+  EXPECT_EQ(run_program({"serve", "--config", "/tmp"}).exit_code, 3);
   EXPECT_EQ(run_program({"serve", "--help"}).exit_code, 0);
 }
 
@@ -77,6 +82,8 @@ TEST(Ctl, SaysWhatItExpects) {
   EXPECT_NE(refusal({"remove", "--control", "1"}, 2).find("expected an ID"), std::string::npos);
   EXPECT_NE(refusal({"list", "7", "--control", "1"}, 2).find("expected nothing"), std::string::npos);
   EXPECT_NE(refusal({"list", "--control", "x"}, 2).find("expected PORT"), std::string::npos);
+  EXPECT_NE(refusal({"remove", "3", "--box", "1,2,3,4", "--control", "1"}, 2).find("has no meaning"),
+            std::string::npos);
   EXPECT_NE(refusal({"streams", "--control", "1"}, 5).find("cannot be reached"), std::string::npos);
 }
 

@@ -3,7 +3,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -104,7 +109,17 @@ TEST_F(ControlServerTest, WhatCannotBeFollowedIsToldAndChangesNothing) {
   EXPECT_EQ(refusal(400, R"({"mask":"/etc/passwd"})"), "request:1: prompt.mask: has no meaning here");
   EXPECT_NE(refusal(400, "{\"box\":").find("expected JSON"), std::string::npos);
   EXPECT_NE(refusal(400, "[1]").find("an object"), std::string::npos);
-  EXPECT_NE(refusal(400, "no picture", "image/png").find("expected a PNG"), std::string::npos);
+  EXPECT_EQ(refusal(400, "no picture", "image/png"), "mask: expected a PNG of 82x50, found one of 0x0");
+  std::string large = mask_png(5, 10);
+  large[16] = 1;  // 16777298 pixels wide, it says
+  EXPECT_NE(refusal(400, large, "image/png").find("found one of 16777298x50"), std::string::npos);
+  EXPECT_NE(refusal(400, mask_png(5, 10).substr(0, 60), "image/png").find("damaged"), std::string::npos);
+  EXPECT_NE(refusal(400, R"({"box":[1,2,30,40],"name":")" + std::string(300, 'x') + "\"}")
+                .find("name: expected at most"),
+            std::string::npos);
+  std::string points = R"({"points":[[1,1])";
+  for (int i = 0; i < 64; ++i) points += ",[1,1]";
+  EXPECT_EQ(refusal(400, points + "]}"), "points: expected at most 64, found 65");
   EXPECT_EQ(refusal(400, mask_png(5, 10), "image/png", "?id=0"),
             "id: expected a whole number from 1 to 255, found '0'");
   EXPECT_NE(refusal(415, "box=1", "application/x-www-form-urlencoded").find("application/json"),
@@ -229,6 +244,79 @@ TEST_F(ControlServerTest, PagesOfOtherSitesAreNotLetIn) {
   EXPECT_EQ(status_of({{"Origin", "http://evil.example"}}), 403);
   EXPECT_EQ(status_of({{"Origin", "null"}}), 403);
   EXPECT_EQ(status_of({{"Origin", stream.url()}}), 400);
+  for (const char* host :
+       {"127.evil.example:80", "127.0.0.1.evil.example", "[::1", "127.0.0.1@evil.example", ""}) {
+    EXPECT_EQ(status_of({{"Host", host}}), 403) << host;
+  }
+  EXPECT_EQ(status_of({{"Sec-Fetch-Site", "cross-site"}}), 403);
+  EXPECT_EQ(status_of({{"Sec-Fetch-Site", "same-origin"}}), 400);
+}
+
+/// What a server answers to these bytes, until it closes the connection; empty when it does not within ten
+/// seconds.
+std::string raw_answer(int port, const std::string& bytes) {
+  const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer = "closed";
+  if (::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    ::send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    std::array<char, 4096> piece{};
+    ssize_t size = 0;
+    while ((size = ::recv(connection, piece.data(), piece.size(), 0)) > 0)
+      answer.append(piece.data(), static_cast<size_t>(size));
+    if (size < 0 && errno == EAGAIN) answer.clear();
+  }
+  ::close(connection);
+  return answer;
+}
+
+TEST_F(ControlServerTest, ARefusedRequestLeavesNoSecondOne) {
+  wait_for_a_frame();
+  const std::string inner =
+      "POST /streams/main/prompts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+      "Content-Length: 26\r\n\r\n{\"action\":\"remove\",\"id\":1}";
+  const std::string outer =
+      "POST /streams/main/prompts HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n"
+      "Content-Length: " +
+      std::to_string(inner.size()) + "\r\n\r\n" + inner;
+  const std::string answer = raw_answer(stream.port(), outer);
+  EXPECT_NE(answer.find("403"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("HTTP/1.1"), answer.rfind("HTTP/1.1")) << answer;  // one answer
+}
+
+TEST_F(ControlServerTest, WhoIsSlowOrLargeIsCutOff) {
+  EXPECT_EQ(raw_answer(stream.port(), "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"),
+            "closed");  // and nothing more
+  EXPECT_EQ(raw_answer(stream.port(), "GET /" + std::string(100'000, 'x')), "closed");
+  EXPECT_EQ(raw_answer(stream.port(),
+                       "POST /streams/main/prompts HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                       "Transfer-Encoding: chunked\r\n\r\n5000000\r\n" +
+                           std::string(6'000'000, 'x')),
+            "closed");
+}
+
+TEST(ControlServer, EndsAtOnceWhoeverIsConnected) {
+  auto stream = std::make_unique<RunningStream>();
+  std::vector<int> connections;
+  for (int i = 0; i < 40; ++i) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(stream->port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connections.push_back(::socket(AF_INET, SOCK_STREAM, 0));
+    ASSERT_EQ(::connect(connections.back(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::send(connections.back(), "GET /", 5, MSG_NOSIGNAL);
+  }
+  std::this_thread::sleep_for(200ms);
+  const auto start = std::chrono::steady_clock::now();
+  stream.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+  for (const int connection : connections) ::close(connection);
 }
 
 TEST(ControlServer, WantsItsToken) {
@@ -269,7 +357,7 @@ TEST(ControlServer, ReadsAddressesAndTokens) {
   EXPECT_EQ(parse_control_address("--control", "8080").port, 8080);
   EXPECT_EQ(parse_control_address("--control", "[::1]:80").host, "::1");
   EXPECT_EQ(parse_control_address("--control", "0.0.0.0:80").host, "0.0.0.0");
-  for (const char* text : {"", "abc", "70000", "-1", ":80", "host:", "host:8x"}) {
+  for (const char* text : {"", "abc", "70000", "-1", ":80", "host:", "host:8x", "::1", "::1:80"}) {
     EXPECT_THROW(parse_control_address("--control", text), UsageError) << text;
   }
   const TemporaryFolder folder;
@@ -277,7 +365,7 @@ TEST(ControlServer, ReadsAddressesAndTokens) {
   EXPECT_THROW(read_control_token("--control-token", file), UsageError);
   std::ofstream(file) << "short\n";
   EXPECT_THROW(read_control_token("--control-token", file), UsageError);
-  std::ofstream(file) << "0123456789abcdef\r\nmore\n";
+  std::ofstream(file) << "0123456789abcdef \r\nmore\n";
   EXPECT_EQ(read_control_token("--control-token", file), "0123456789abcdef");
 }
 
