@@ -70,9 +70,9 @@ start=$SECONDS
 step "Pictures" "$root/scripts/fetch_training_pictures.sh" "$pictures"
 step "Encoder" fetch_encoder
 step "Tracker, small clips" train vmos tracker_1 "$out/encoder.safetensors" "${tracker[@]}" \
-  --set train.num_steps=4000 --set train.learning_rate=1e-3
+  --set train.num_steps=2600 --set train.learning_rate=1e-3
 step "Tracker, wide clips" train vmos tracker_2 "$out/tracker_1/weights.safetensors" "${tracker[@]}" \
-  --set train.num_steps=600 --set train.learning_rate=4e-4 --set train.hard_pixel_steps=0 --set train.seed=2 \
+  --set train.num_steps=500 --set train.learning_rate=4e-4 --set train.hard_pixel_steps=0 --set train.seed=2 \
   --set train.crop_height_px=177 --set train.crop_width_px=305 --set train.clip_frames=5
 cp "$out/tracker_2/weights.safetensors" "$out/nano.safetensors"
 step "Refiner" train refiner refiner "$out/nano.safetensors" --set "tracker.weights=$out/nano.safetensors" \

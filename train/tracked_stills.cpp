@@ -92,6 +92,8 @@ Still TrackedStills::example(int64_t number) const {
     }
     if (followed_objects(labels, mask, clip.num_objects).empty()) continue;
     still = make_still(image, labels, clip.num_objects, options_.size_px, mask);
+    // At the network's size they may be smaller.
+    if (followed_objects(as_mat(still.labels), as_mat(still.tracked), clip.num_objects).empty()) still = {};
   }
   give_back(std::move(tracker));
   TORCH_CHECK(still.num_objects > 0, "tracked stills: the tracker lost every object of ", kMostDraws,

@@ -46,6 +46,12 @@ TEST(TrackedStills, HaveAnObjectThatIsStillFollowedAndMasksThatAreNotTheTruth) {
   EXPECT_GE(num_wrong, 5);
 }
 
+TEST(TrackedStills, ShowAnObjectThatCanBeAskedAboutAlsoAtTheNetworksSize) {
+  const TrackedStills source = stills(0, nano());  // a sixth of the clip's edges
+  for (int64_t number = 0; number < 8; ++number)
+    EXPECT_GE(best_iou(source.example(number)), kLeastIou) << number;
+}
+
 TEST(TrackedStills, DependOnTheNumberAlone) {
   const TrackedStills one = stills(1, nano()), two = stills(1, nano());
   one.example(1);
