@@ -48,6 +48,7 @@ trap finish EXIT
 start_camera() {
   "$server" "$port" "ball:$size" >/dev/null 2>&1 &
   camera=$!
+  disown "$camera" # its end is no news
 }
 
 start_camera
