@@ -13,6 +13,7 @@
 
 #include "cli/arguments.h"
 #include "cli/prompt_arguments.h"
+#include "cli/track_arguments.h"
 #include "control/control_server.h"
 #include "core/error.h"
 #include "core/label_mask.h"
@@ -250,11 +251,9 @@ int run_ctl(std::span<const std::string> args) {
                      (line->positional.size() > 1 ? "'" + line->positional[1] + "'" : "nothing"));
   }
   check_prompt_options(*line, command == "add" || command == "correct");
-  if (!line->has("control")) throw UsageError("expected --control [HOST:]PORT, found none");
-  ControlConfig config = parse_control_address("--control", line->text("control"));
-  if (const auto file = line->given("control-token"))
-    config.token = read_control_token("--control-token", *file);
-  Control control(config, line->text("stream"));
+  const auto config = parse_control(*line);
+  if (!config) throw UsageError("expected --control [HOST:]PORT, found none");
+  Control control(*config, line->text("stream"));
 
   try {
     follow(command, *line, control);

@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <thread>
 #include <vector>
@@ -26,7 +24,6 @@
 #include "pipeline/networks.h"
 
 namespace hqtrack {
-namespace fs = std::filesystem;
 namespace po = boost::program_options;
 namespace {
 
@@ -59,13 +56,6 @@ struct Served {
   HqTrack tracker;
 };
 
-void pause(std::chrono::milliseconds time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
-
 /// What went wrong in one line, whatever it was.
 std::string reason_of_failure() {
   try {
@@ -93,7 +83,7 @@ void keep_running(Served& served, const Config& config, const std::stop_token& i
       const auto time = retry_pause(attempt);
       log_error(served.config.name + ": " + reason_of_failure() + "; begun anew in " +
                 std::to_string((time.count() + 999) / 1000) + " s");
-      pause(time, interrupted);
+      wait_unless_stopped(time, interrupted);
     }
   }
 }
@@ -133,9 +123,7 @@ int run_serve(std::span<const std::string> args) {
   if (!file) throw UsageError("expected --config FILE, found none");
   if (line->options["quiet"].as<bool>()) set_log_level(LogLevel::kError);
   const ServeConfig serve = read_serve_config(*file);
-  Config config = load_config(serve.network);
-  if (!serve.network.weights_file.empty())
-    config.tracker.weights = fs::absolute(serve.network.weights_file).string();
+  const Config config = load_track_config(serve.network);
   try {
     check_outputs_of_all(serve, config);
   } catch (const Error& error) {

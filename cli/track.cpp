@@ -12,24 +12,12 @@
 #include "pipeline/hqtrack.h"
 
 namespace hqtrack {
-namespace fs = std::filesystem;
-namespace {
-
-Config load_track_config(const TrackArguments& arguments) {
-  Config config = load_config(arguments.network);
-  const fs::path& weights = arguments.network.weights_file;
-  if (!weights.empty()) config.tracker.weights = fs::absolute(weights).string();
-  return config;
-}
-
-}  // namespace
-
 int run_track(std::span<const std::string> args) {
   const auto arguments = parse_track_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   check_asked(*arguments, arguments->control.has_value());
   if (arguments->is_quiet) set_log_level(LogLevel::kError);
-  const Config config = load_track_config(*arguments);
+  const Config config = load_track_config(arguments->network);
   check_outputs(*arguments, config);
   use_threads(arguments->network);
 

@@ -107,18 +107,6 @@ std::optional<LiveConfig> parse_live(const CommandLine& line, const std::string&
   return live;
 }
 
-std::optional<ControlConfig> parse_control(const CommandLine& line) {
-  if (!line.has("control")) {
-    if (line.has("control-token"))
-      throw UsageError("--control-token: expected --control with it, found none");
-    return std::nullopt;
-  }
-  ControlConfig control = parse_control_address("--control", line.text("control"));
-  if (const auto file = line.given("control-token"))
-    control.token = read_control_token("--control-token", *file);
-  return control;
-}
-
 VideoHardware parse_hardware(const CommandLine& line) {
   const std::string name = line.text("hwaccel", "none");
   for (const auto& [each, hardware] :
@@ -228,6 +216,18 @@ void check_free(const std::string& option, const fs::path& place, bool overwrite
 }
 
 }  // namespace
+
+std::optional<ControlConfig> parse_control(const CommandLine& line) {
+  if (!line.has("control")) {
+    if (line.has("control-token"))
+      throw UsageError("--control-token: expected --control with it, found none");
+    return std::nullopt;
+  }
+  ControlConfig control = parse_control_address("--control", line.text("control"));
+  if (const auto file = line.given("control-token"))
+    control.token = read_control_token("--control-token", *file);
+  return control;
+}
 
 std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args) {
   const auto line = parse_command_line(args, kTrackHelp, track_options(), {"INPUT"}, 1);

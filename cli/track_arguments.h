@@ -41,6 +41,9 @@ extern const char* const kTrackHelp;
 /// Reads the command line; empty when it asked for help, which is printed then. Throws UsageError.
 std::optional<TrackArguments> parse_track_arguments(std::span<const std::string> args);
 
+/// --control with --control-token; empty without. Throws UsageError.
+std::optional<ControlConfig> parse_control(const CommandLine& line);
+
 /// The same file or folder, also under another name; neither needs to exist.
 bool is_same_place(const std::filesystem::path& a, const std::filesystem::path& b);
 

@@ -91,7 +91,7 @@ std::unique_ptr<VideoReader> LiveSource::reconnect(const std::string& reason) {
   log_warning(shown_url_ + ": lost (" + reason + "); connecting anew");
   publish({.kind = StreamEvent::Kind::kOutage, .reason = reason});
   std::string last_reason = reason;
-  for (int64_t attempt = 0; sleep(retry_pause(attempt)); ++attempt) {
+  for (int64_t attempt = 0; wait_unless_stopped(retry_pause(attempt), stop_.get_token()); ++attempt) {
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - lost).count(); };
     try {
       std::unique_ptr<VideoReader> reader = connect();
@@ -111,15 +111,6 @@ std::unique_ptr<VideoReader> LiveSource::reconnect(const std::string& reason) {
     }
   }
   return nullptr;
-}
-
-/// False when it was interrupted.
-bool LiveSource::sleep(milliseconds time) const {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop_.get_token(), time, [] { return false; });
-  return !stop_.stop_requested();
 }
 
 int64_t LiveSource::now_us() const {

@@ -39,7 +39,6 @@ class LiveSource : public FrameSource {
   void receive(std::unique_ptr<VideoReader> reader);
   std::string receive_all(VideoReader& reader);
   std::unique_ptr<VideoReader> reconnect(const std::string& reason);
-  bool sleep(std::chrono::milliseconds time) const;
   int64_t now_us() const;
   void publish(StreamEvent event) const;
 

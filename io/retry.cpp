@@ -1,6 +1,8 @@
 #include "io/retry.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <random>
 
 #include "core/error.h"
@@ -16,6 +18,14 @@ milliseconds retry_pause(int64_t attempt) {
   const milliseconds doubled = kFirst * (int64_t{1} << std::clamp<int64_t>(attempt, 0, 10));
   const double share = std::uniform_real_distribution<double>(0.75, 1.25)(random);
   return milliseconds(static_cast<int64_t>(static_cast<double>(std::min(doubled, kLongest).count()) * share));
+}
+
+bool wait_unless_stopped(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
 }
 
 std::string reason_of(const std::exception& error, const std::string& name) {

@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace hqtrack {
 /// Pause before attempt 0, 1, 2 ...: from half a second on twice as long each time, up to 15 s, a quarter
 /// more or less by chance, so that not everybody comes back at once.
 std::chrono::milliseconds retry_pause(int64_t attempt);
+
+/// Waits so long; false when a stop was requested.
+bool wait_unless_stopped(std::chrono::milliseconds time, const std::stop_token& stop);
 
 /// An error's message without the name that it begins with, "NAME: ", where that is known anyway.
 std::string reason_of(const std::exception& error, const std::string& name);
