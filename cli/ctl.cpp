@@ -13,11 +13,10 @@
 
 #include "cli/arguments.h"
 #include "cli/prompt_arguments.h"
+#include "cli/prompts.h"
 #include "cli/track_arguments.h"
 #include "control/control_server.h"
 #include "core/error.h"
-#include "core/label_mask.h"
-#include "core/log.h"
 #include "io/mask_reader.h"
 #include "io/output_file.h"
 
@@ -128,34 +127,21 @@ void post_mask(Control& control, const PromptEntry& entry, const std::map<int64_
   if (entry.box || !entry.points.empty()) {
     throw UsageError(entry.source + ": expected a mask alone, found a box or points with it");
   }
-  at::Tensor labels = read_label_mask(entry.mask);
   const Json& stream = control.stream();
   if (!stream.contains("height")) throw MediaError("no frame came so far");
-  const int64_t height = stream["height"], width = stream["width"];
-  if (labels.size(0) != height || labels.size(1) != width) {
-    log_warning(entry.mask.string() + ": resized to " + std::to_string(width) + "x" + std::to_string(height) +
-                ", the size of the picture");
-    labels = resize_labels(labels, height, width);
-  }
-  const std::vector<int64_t> ids = label_ids(labels);
-  if (ids.empty())
-    throw MediaError(entry.mask.string() + ": expected at least one object, found only background");
-  if (!entry.id && !entry.name.empty() && ids.size() > 1) {
-    throw UsageError(entry.source + ": expected one object for the name, found " +
-                     std::to_string(ids.size()) + " in the mask; use --name ID=NAME");
-  }
-  const auto post = [&](const at::Tensor& mask, int64_t id) {
-    const std::vector<uint8_t> png = encode_label_mask(mask.to(at::kByte));
-    httplib::Params params = {{"id", std::to_string(id)}};
+  VideoInfo video;
+  video.height = stream["height"];
+  video.width = stream["width"];
+  for (const ObjectPrompt& prompt : object_prompts(entry, video)) {
+    const std::vector<uint8_t> png = encode_label_mask(prompt.mask.to(at::kByte));
+    httplib::Params params = {{"id", std::to_string(prompt.id)}};
     if (is_correction) params.emplace("action", "correct");
-    const auto named = names.find(id);
-    const std::string name = named == names.end() ? entry.name : named->second;
+    const auto named = names.find(prompt.id);
+    const std::string name = named == names.end() ? prompt.name : named->second;
     if (!name.empty()) params.emplace("name", name);
     print(control.post(httplib::append_query_params(control.of_stream("prompts"), params),
                        std::string(png.begin(), png.end()), "image/png"));
-  };
-  if (entry.id) return post(labels.ne(0), *entry.id);
-  for (const int64_t id : ids) post(labels.eq(id), id);
+  }
 }
 
 /// Of an object that is followed already, or of new ones.

@@ -67,26 +67,6 @@ at::Tensor read_mask(const PromptEntry& entry, const VideoInfo& video) {
   return labels;
 }
 
-/// One prompt for each object; id 0 where the next free one is to be taken.
-std::vector<ObjectPrompt> to_prompts(const PromptEntry& entry, const VideoInfo& video) {
-  at::Tensor labels;
-  if (!entry.mask.empty()) labels = read_mask(entry, video);
-  const bool has_one = entry.id || entry.box || !entry.points.empty() || entry.mask.empty();
-  if (!has_one) {
-    std::vector<ObjectPrompt> prompts = mask_prompts(labels);
-    if (!entry.name.empty() && prompts.size() > 1) {
-      fail(entry, "expected one object for the name '" + entry.name + "', found " +
-                      std::to_string(prompts.size()) + " in the mask; use --name ID=NAME");
-    }
-    for (ObjectPrompt& prompt : prompts) prompt.name = entry.name;
-    return prompts;
-  }
-  ObjectPrompt prompt{
-      .id = entry.id.value_or(0), .name = entry.name, .box = entry.box, .points = entry.points, .mask = {}};
-  if (labels.defined()) prompt.mask = labels.ne(0);
-  return {prompt};
-}
-
 /// Seconds from the start of the video; of frames by the average rate, and without one they count as seconds.
 double approximate_s(const Moment& at, const VideoInfo& video) {
   if (at.time_us) return static_cast<double>(*at.time_us) * 1e-6;
@@ -167,6 +147,25 @@ class Timeline {
 
 }  // namespace
 
+std::vector<ObjectPrompt> object_prompts(const PromptEntry& entry, const VideoInfo& video) {
+  at::Tensor labels;
+  if (!entry.mask.empty()) labels = read_mask(entry, video);
+  const bool has_one = entry.id || entry.box || !entry.points.empty() || entry.mask.empty();
+  if (!has_one) {
+    std::vector<ObjectPrompt> prompts = mask_prompts(labels);
+    if (!entry.name.empty() && prompts.size() > 1) {
+      fail(entry, "expected one object for the name '" + entry.name + "', found " +
+                      std::to_string(prompts.size()) + " in the mask; use --name ID=NAME");
+    }
+    for (ObjectPrompt& prompt : prompts) prompt.name = entry.name;
+    return prompts;
+  }
+  ObjectPrompt prompt{
+      .id = entry.id.value_or(0), .name = entry.name, .box = entry.box, .points = entry.points, .mask = {}};
+  if (labels.defined()) prompt.mask = labels.ne(0);
+  return {prompt};
+}
+
 std::string to_text(const Moment& at) {
   if (!at.time_us) return "frame " + std::to_string(at.frame_index);
   char text[32];
@@ -187,7 +186,7 @@ std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries
   Timeline timeline(video);
   std::vector<std::pair<const PromptEntry*, ObjectPrompt>> prompts;
   for (const PromptEntry* entry : in_time) {
-    for (ObjectPrompt& prompt : to_prompts(*entry, video)) {
+    for (ObjectPrompt& prompt : object_prompts(*entry, video)) {
       // An --id may also mean, later, an object that got it by itself; other ids are new ones.
       if (prompt.id != 0 && (!entry->id || entry->action == PromptEdit::Action::kAdd))
         timeline.reserve(prompt.id);

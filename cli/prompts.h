@@ -20,6 +20,10 @@ namespace hqtrack {
 std::vector<TimedPrompt> resolve_prompts(const std::vector<PromptEntry>& entries,
                                          const std::map<int64_t, std::string>& names, const VideoInfo& video);
 
+/// The objects of one entry, a mask at the size of the video; id 0 where the next free one is to be taken.
+/// Throws as above for what is wrong with the mask or its name.
+std::vector<ObjectPrompt> object_prompts(const PromptEntry& entry, const VideoInfo& video);
+
 /// "frame 12" or "4.5 s".
 std::string to_text(const Moment& at);
 

@@ -37,10 +37,11 @@ bool has_rtsp_server() {
 #endif
 }
 
-RtspServer::RtspServer(int port, const std::filesystem::path& clip, const Login& login) {
+RtspServer::RtspServer(int port, const std::filesystem::path& clip, const RtspLogin& login) {
 #ifdef HQTRACK_RTSP_SERVER
   std::vector<std::string> args = {HQTRACK_RTSP_SERVER, std::to_string(port), clip.string()};
   if (!login.user.empty()) args.insert(args.end(), {login.user, login.password});
+  if (!login.certificate.empty()) args.push_back(login.certificate);
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
   argv.push_back(nullptr);

@@ -13,13 +13,16 @@ int free_port();
 /// Whether the tests were built with the RTSP server (GStreamer).
 bool has_rtsp_server();
 
+/// What it asks for; nothing of an empty user.
+struct RtspLogin {
+  std::string user = {}, password = {};
+  std::string certificate = {};  // PEM with its key: over TLS
+};
+
 /// rtsp_server as a child process. Fails the running test, and throws, when it does not come up.
 class RtspServer {
  public:
-  struct Login {
-    std::string user, password;
-  };
-  RtspServer(int port, const std::filesystem::path& clip, const Login& login = {});
+  RtspServer(int port, const std::filesystem::path& clip, const RtspLogin& login = {});
   /// Kills it.
   ~RtspServer();
   RtspServer(const RtspServer&) = delete;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -131,6 +132,18 @@ TEST_F(LiveSourceTest, LogsInAndNeverSaysHow) {
     EXPECT_NE(message.find("401"), std::string::npos) << message;
     EXPECT_EQ(message.find("secret"), std::string::npos) << message;
   }
+}
+
+TEST_F(LiveSourceTest, ReceivesOverTls) {
+  const std::string key = file("key.pem").string(), certificate = file("certificate.pem").string();
+  const std::string make = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout " +
+                           key + " -out " + certificate + " 2>/dev/null && cat " + key + " >> " + certificate;
+  if (std::system(make.c_str()) != 0) GTEST_SKIP() << "skipped: no openssl to make a certificate";
+  const RtspServer server(port(), file("clip.mp4"),
+                          {.user = "me", .password = "secret", .certificate = certificate});
+  const std::string url = rtsp_url(port(), "me:secret");
+  LiveSource source("rtsps" + url.substr(4), config());
+  expect_frames(source, 5);
 }
 
 TEST_F(LiveSourceTest, ASourceThatIsNotThereIsAnError) {

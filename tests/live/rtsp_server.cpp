@@ -6,13 +6,19 @@
 
 // Serves rtsp://127.0.0.1:PORT/clip over TCP and UDP: an H.264 clip (MP4) at its own speed, or, for
 // ball:WIDTHxHEIGHT, a white ball that bounces for ever, 25 frames a second, as motion JPEG. To USER with
-// PASSWORD only where both are given. Prints "ready" when it listens. For tests: it is killed, stopped and
+// PASSWORD only where both are given, and over TLS (rtsps) with a CERTIFICATE (PEM, its key in it). Prints "ready" when it listens. For tests: it is killed, stopped and
 // started again.
 namespace {
 
-void ask_for_password(GstRTSPServer* server, GstRTSPMediaFactory* factory, const char* user,
-                      const char* password) {
+bool ask_for_password(GstRTSPServer* server, GstRTSPMediaFactory* factory, const char* user,
+                      const char* password, const char* certificate) {
   GstRTSPAuth* auth = gst_rtsp_auth_new();
+  if (certificate != nullptr) {
+    GTlsCertificate* tls = g_tls_certificate_new_from_file(certificate, nullptr);
+    if (tls == nullptr) return false;
+    gst_rtsp_auth_set_tls_certificate(auth, tls);
+    g_object_unref(tls);
+  }
   GstRTSPToken* token =
       gst_rtsp_token_new(GST_RTSP_TOKEN_MEDIA_FACTORY_ROLE, G_TYPE_STRING, "viewer", nullptr);
   gchar* basic = gst_rtsp_auth_make_basic(user, password);
@@ -26,6 +32,7 @@ void ask_for_password(GstRTSPServer* server, GstRTSPMediaFactory* factory, const
                                 TRUE, GST_RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, G_TYPE_BOOLEAN, TRUE, nullptr);
   gst_rtsp_media_factory_set_permissions(factory, permissions);
   gst_rtsp_permissions_unref(permissions);
+  return true;
 }
 
 constexpr std::string_view kRecord = "record:";
@@ -49,8 +56,8 @@ std::string launch_of(const std::string& clip) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 && argc != 5) {
-    std::fputs("usage: rtsp_server PORT CLIP [USER PASSWORD]\n", stderr);
+  if (argc != 3 && argc != 5 && argc != 6) {
+    std::fputs("usage: rtsp_server PORT CLIP [USER PASSWORD [CERTIFICATE]]\n", stderr);
     return 2;
   }
   gst_init(nullptr, nullptr);
@@ -61,7 +68,10 @@ int main(int argc, char** argv) {
   const std::string launch = launch_of(argv[2]);
   gst_rtsp_media_factory_set_launch(factory, launch.c_str());
   if (is_record(argv[2])) gst_rtsp_media_factory_set_transport_mode(factory, GST_RTSP_TRANSPORT_MODE_RECORD);
-  if (argc == 5) ask_for_password(server, factory, argv[3], argv[4]);
+  if (argc > 3 && !ask_for_password(server, factory, argv[3], argv[4], argc > 5 ? argv[5] : nullptr)) {
+    std::fputs("error: no certificate\n", stderr);
+    return 1;
+  }
   GstRTSPMountPoints* mounts = gst_rtsp_server_get_mount_points(server);
   gst_rtsp_mount_points_add_factory(mounts, "/clip", factory);
   g_object_unref(mounts);
