@@ -5,8 +5,7 @@
 
 namespace hqtrack {
 
-/// `hqtrack eval davis`: scores the tracker, or masks made before, on a data set in the layout of DAVIS.
-/// Returns the exit code; throws Error.
+/// `hqtrack eval KIND`: scores on a data set. Returns the exit code; throws Error.
 int run_eval(std::span<const std::string> args);
 
 }  // namespace hqtrack

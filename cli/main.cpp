@@ -18,6 +18,7 @@
 #include "cli/serve.h"
 #include "cli/track.h"
 #include "cli/train.h"
+#include "cli/vots.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -31,7 +32,7 @@ struct Command {
 
 constexpr Command kCommands[] = {{"track", run_track},   {"serve", run_serve}, {"ctl", run_ctl},
                                  {"refine", run_refine}, {"info", run_info},   {"convert", run_convert},
-                                 {"eval", run_eval},     {"train", run_train}};
+                                 {"eval", run_eval},     {"vots", run_vots},   {"train", run_train}};
 
 constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COMMAND --help says more
   track     follow objects through a video: overlay video, masks, events
@@ -40,7 +41,8 @@ constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COM
   refine    cut objects out of pictures, sharpen masks: masks, COCO JSON
   info      what this program and machine can do; of a video or weights file
   convert   weights from .pth to .safetensors
-  eval      scores on a data set
+  eval      scores on a data set: DAVIS, YouTube-VOS, VOTS
+  vots      a tracker for the VOT toolkit
   train     train a network
 hqtrack --version prints the version. For example:
   hqtrack track box.mp4 --mask box_mask.png -o out.mp4

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
+#include <filesystem>
 #include <thread>
 
 #include "cli/paths.h"
@@ -44,6 +45,13 @@ void use_threads(const NetworkArguments& arguments) {
 Config load_config(const NetworkArguments& arguments) {
   return load_config(arguments.config_file.empty() ? default_config_path() : arguments.config_file,
                      arguments.overrides);
+}
+
+Config load_track_config(const NetworkArguments& arguments) {
+  Config config = load_config(arguments);
+  const std::filesystem::path& weights = arguments.weights_file;
+  if (!weights.empty()) config.tracker.weights = std::filesystem::absolute(weights).string();
+  return config;
 }
 
 }  // namespace hqtrack

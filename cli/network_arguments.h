@@ -33,5 +33,7 @@ void use_threads(const NetworkArguments& arguments);
 /// The configuration asked for, or the default one. Whose weights --weights are is left to the caller. Throws
 /// ConfigError.
 Config load_config(const NetworkArguments& arguments);
+/// The same where --weights are the tracker's.
+Config load_track_config(const NetworkArguments& arguments);
 
 }  // namespace hqtrack

@@ -117,13 +117,6 @@ RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
 
 }  // namespace
 
-Config load_track_config(const NetworkArguments& arguments) {
-  Config config = load_config(arguments);
-  const std::filesystem::path& weights = arguments.weights_file;
-  if (!weights.empty()) config.tracker.weights = std::filesystem::absolute(weights).string();
-  return config;
-}
-
 TrackRun::TrackRun(const TrackArguments& arguments, std::string name, std::stop_token interrupted)
     : arguments_(arguments),
       name_(std::move(name)),

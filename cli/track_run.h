@@ -12,9 +12,6 @@
 
 namespace hqtrack {
 
-/// The configuration asked for, with --weights as the tracker's. Throws ConfigError.
-Config load_track_config(const NetworkArguments& arguments);
-
 /// A video on its way from its source through the tracker into its outputs: what `track` does once, and
 /// `serve` for each of its streams.
 class TrackRun {

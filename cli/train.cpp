@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
+#include "eval/hqtrack_sequence_tracker.h"
 #include "io/mask_reader.h"
 #include "pipeline/hqtrack.h"
 #include "train/pair_stills.h"
@@ -79,21 +80,6 @@ std::unique_ptr<ClipSource> make_clips(const TrainArguments& arguments, const Tr
                                              static_cast<uint64_t>(config.seed));
 }
 
-class TrainedTracker : public SequenceTracker {
- public:
-  TrainedTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
-
-  void start(Frame frame, const at::Tensor& label_mask) override {
-    hqtrack_.initialize(std::move(frame), mask_prompts(label_mask));
-  }
-  Result track(Frame frame) override {
-    return {.label_mask = hqtrack_.track(std::move(frame)).label_mask, .scores = {}};
-  }
-
- private:
-  HqTrack hqtrack_;
-};
-
 /// J, F and J&F of exported weights on the validation sequences, where some are given.
 void validate_on_sequences(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
   if (arguments.validation_root.empty()) return;
@@ -102,8 +88,10 @@ void validate_on_sequences(const TrainArguments& arguments, const Config& config
                   config, device = run.devices.front().str()](const fs::path& weights) {
     Config with_weights = config;
     with_weights.tracker.weights = fs::absolute(weights);
-    TrainedTracker tracker(with_weights, device);
-    const DavisMeans means = evaluate_tracker(sequences, tracker).means();
+    with_weights.refiner.every_frames = 0;
+    std::vector<std::unique_ptr<SequenceTracker>> tracker;
+    tracker.push_back(std::make_unique<HqTrackSequenceTracker>(with_weights, device));
+    const DavisMeans means = evaluate_trackers(sequences, tracker).means();
     return std::vector<double>{means.j, means.f, means.j_and_f()};
   };
 }

@@ -83,7 +83,7 @@ std::map<std::string, fs::path> files_by_stem(const fs::path& folder,
   return files;
 }
 
-DavisSequence read_sequence(const Layout& layout, const std::string& name) {
+DavisSequence read_sequence(const Layout& layout, const std::string& name, VosRules rules) {
   for (const fs::path& folder : {layout.images / name, layout.annotations / name}) {
     if (!fs::is_directory(folder)) {
       throw MediaError(folder.string() + ": expected the sequence '" + name + "', found no such folder");
@@ -97,21 +97,23 @@ DavisSequence read_sequence(const Layout& layout, const std::string& name) {
                        (layout.images / name).string() + ", found none");
     }
   }
-  if (annotations.size() < 3) {
+  if (rules == VosRules::kDavis && annotations.size() < 3) {
     throw MediaError(
         (layout.annotations / name).string() +
         ": expected at least 3 annotated frames (the first and the last are not scored), found " +
         std::to_string(annotations.size()));
   }
+  if (annotations.empty()) {
+    throw MediaError((layout.annotations / name).string() + ": expected an annotated frame, found none");
+  }
   const size_t missing = images.size() - annotations.size();
   // YouTube-VOS annotates every fifth frame, DAVIS all.
-  const bool is_davis = layout.images.filename() != "JPEGImages";
-  if (is_davis && missing > 0) {
+  if (layout.images.filename() != "JPEGImages" && missing > 0) {
     log_warning((layout.annotations / name).string() + ": expected " + std::to_string(images.size()) +
                 " annotated frames, as many as pictures, found " + std::to_string(annotations.size()) +
                 "; those without are not scored, those before the first one not tracked");
   }
-  DavisSequence sequence{.name = name, .frames = {}};
+  DavisSequence sequence{.name = name, .frames = {}, .rules = rules};
   for (auto image = images.find(annotations.begin()->first); image != images.end(); ++image) {
     const auto annotation = annotations.find(image->first);
     sequence.frames.push_back(
@@ -127,11 +129,12 @@ std::vector<size_t> DavisSequence::scored_frames() const {
   for (size_t i = 1; i < frames.size(); ++i) {
     if (!frames[i].annotation.empty()) positions.push_back(i);
   }
-  if (!positions.empty()) positions.pop_back();
+  if (rules == VosRules::kDavis && !positions.empty()) positions.pop_back();
   return positions;
 }
 
-std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::path& list_file) {
+std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::path& list_file,
+                                              VosRules rules) {
   const Layout layout = find_layout(root);
   const auto names = list_file.empty() ? sequences_in(layout.annotations) : read_list(root, list_file);
   if (names.empty()) {
@@ -145,7 +148,7 @@ std::vector<DavisSequence> read_davis_dataset(const fs::path& root, const fs::pa
     }
   }
   std::vector<DavisSequence> sequences;
-  for (const std::string& name : names) sequences.push_back(read_sequence(layout, name));
+  for (const std::string& name : names) sequences.push_back(read_sequence(layout, name, rules));
   return sequences;
 }
 

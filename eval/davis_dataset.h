@@ -16,12 +16,17 @@ struct AnnotatedFrame {
   std::filesystem::path annotation;  // empty where the frame has none
 };
 
+/// The rules of a data set. DAVIS: the objects of the first frame, scored in all annotated frames but the
+/// first and the last. YouTube-VOS: objects enter with the first annotation that shows them, and are scored
+/// in all annotated frames after it.
+enum class VosRules { kDavis, kYoutubeVos };
+
 struct DavisSequence {
   std::string name;
   std::vector<AnnotatedFrame> frames;  // by file name, from the first annotated one on
+  VosRules rules = VosRules::kDavis;
 
-  /// Positions in `frames` of those that are scored: the annotated ones without the first and the last of
-  /// them.
+  /// Positions in `frames` of the annotated ones that are scored.
   std::vector<size_t> scored_frames() const;
 };
 
@@ -35,9 +40,10 @@ struct DavisSequence {
 /// path means every sequence that has annotations, by name.
 ///
 /// Throws MediaError naming the file or folder: list or layout not found, an unknown sequence, an annotation
-/// without its picture, fewer than three annotated frames.
+/// without its picture, for DAVIS fewer than three annotated frames.
 std::vector<DavisSequence> read_davis_dataset(const std::filesystem::path& root,
-                                              const std::filesystem::path& list_file = {});
+                                              const std::filesystem::path& list_file = {},
+                                              VosRules rules = VosRules::kDavis);
 
 /// What is hard about a sequence, by its name: "FM" fast motion, "OCC" occlusion ... (Perazzi et al. 2016,
 /// table 1).

@@ -1,11 +1,16 @@
 #include "eval/davis_evaluation.h"
 
+#include <ATen/ops/zeros_like.h>
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/prompt.h"
+#include "eval/parallel.h"
 #include "io/mask_reader.h"
 
 namespace hqtrack {
@@ -41,8 +46,7 @@ class SequenceScorer {
       : sequence_(sequence), first_mask_(read_annotation(sequence.frames.front().annotation)) {
     scores_.name = sequence.name;
     scores_.num_frames = static_cast<int64_t>(sequence.frames.size());
-    for (const int64_t id : label_ids(first_mask_)) scores_.objects.push_back({.id = id, .j = {}, .f = {}});
-    if (scores_.objects.empty()) {
+    if (label_ids(enter(0)).empty()) {
       throw MediaError(sequence.frames.front().annotation.string() +
                        ": expected the objects to follow, found none");
     }
@@ -50,29 +54,94 @@ class SequenceScorer {
 
   const at::Tensor& first_mask() const { return first_mask_; }
 
+  /// The true masks of the objects that enter in a frame, without those that are known.
+  at::Tensor enter(size_t position) {
+    const bool may_enter = position == 0 || sequence_.rules == VosRules::kYoutubeVos;
+    if (!may_enter || sequence_.frames[position].annotation.empty()) return at::zeros_like(first_mask_);
+    at::Tensor truth = position == 0 ? first_mask_.clone() : read_truth(position);
+    for (const int64_t id : label_ids(truth)) {
+      if (is_known(id)) {
+        truth.masked_fill_(truth.eq(id), 0);
+      } else {
+        scores_.objects.push_back({.id = id, .first_frame = position, .j = {}, .f = {}});
+      }
+    }
+    return truth;
+  }
+
+  /// Ids that a result of this frame may hold.
+  bool is_known(int64_t id) const {
+    return std::ranges::find(scores_.objects, id, &ObjectScores::id) != scores_.objects.end();
+  }
+  std::vector<int64_t> ids() const {
+    std::vector<int64_t> ids;
+    for (const ObjectScores& object : scores_.objects) ids.push_back(object.id);
+    return ids;
+  }
+
   /// scores: the tracker's own, by id; nothing where it gives none.
   void score(size_t position, const at::Tensor& result, const std::map<int64_t, double>& scores = {}) {
-    const fs::path& file = sequence_.frames[position].annotation;
-    const at::Tensor truth = read_annotation(file);
-    check_size(file, truth, first_mask_);
+    const at::Tensor truth = read_truth(position);
     for (ObjectScores& object : scores_.objects) {
+      if (position <= object.first_frame) continue;
       const at::Tensor true_mask = truth.eq(object.id), mask = result.eq(object.id);
+      object.frames.push_back(position);
       object.j.push_back(region_similarity_j(true_mask, mask));
       object.f.push_back(contour_accuracy_f(true_mask, mask));
+      object.boundary_iou.push_back(boundary_iou(true_mask, mask));
       const auto own = scores.find(object.id);
       object.score.push_back(own == scores.end() ? 0.0 : own->second);
       const bool is_absent = !true_mask.any().item<bool>(), is_said = !mask.any().item<bool>();
       object.lost += {.absent = is_absent, .said = is_said, .rightly_said = is_absent && is_said};
+      keep_if_bad(
+          {.position = position, .id = object.id, .j = object.j.back(), .truth = truth, .result = result});
     }
   }
 
   SequenceScores scores() const { return scores_; }
 
  private:
+  at::Tensor read_truth(size_t position) const {
+    const fs::path& file = sequence_.frames[position].annotation;
+    const at::Tensor truth = read_annotation(file);
+    check_size(file, truth, first_mask_);
+    return truth;
+  }
+
+  /// Frames that follow each other say the same: of those the worst is kept.
+  void keep_if_bad(WorstFrame frame) {
+    constexpr size_t kMost = 4, kApart = 8;
+    std::vector<WorstFrame>& worst = scores_.worst;
+    const auto near = std::ranges::find_if(worst, [&](const WorstFrame& other) {
+      return other.id == frame.id && frame.position - other.position < kApart;
+    });
+    if (near != worst.end()) {
+      if (frame.j < near->j) *near = std::move(frame);
+    } else {
+      worst.push_back(std::move(frame));
+    }
+    std::ranges::stable_sort(worst, {}, &WorstFrame::j);
+    if (worst.size() > kMost) worst.pop_back();
+  }
+
   const DavisSequence& sequence_;
   at::Tensor first_mask_;
   SequenceScores scores_;
 };
+
+/// Prompts of boxes alone, the outer boxes of masks.
+std::vector<ObjectPrompt> box_prompts(const at::Tensor& label_mask) {
+  const std::array<Region, 256> regions = label_regions(label_mask);
+  std::vector<ObjectPrompt> prompts;
+  for (const int64_t id : label_ids(label_mask)) {
+    const Box& box = regions[static_cast<size_t>(id)].box;
+    ObjectPrompt& prompt = prompts.emplace_back();
+    prompt.id = id;
+    prompt.box = {static_cast<double>(box.x0), static_cast<double>(box.y0), static_cast<double>(box.x1),
+                  static_cast<double>(box.y1)};
+  }
+  return prompts;
+}
 
 Frame read_frame(const DavisSequence& sequence, size_t position) {
   const auto index = static_cast<int64_t>(position);
@@ -82,15 +151,19 @@ Frame read_frame(const DavisSequence& sequence, size_t position) {
 }
 
 SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tracker,
-                              const fs::path& masks_folder) {
+                              const EvaluationOptions& options) {
   SequenceScorer scorer(sequence);
+  const fs::path& folder = options.masks_folder;
   const auto save = [&](size_t position, const at::Tensor& mask) {
-    if (!masks_folder.empty()) write_label_mask(mask_file(masks_folder, sequence, position), mask);
+    if (!folder.empty()) write_label_mask(mask_file(folder, sequence, position), mask);
+  };
+  const auto prompts = [&](const at::Tensor& mask) {
+    return options.from_boxes ? box_prompts(mask) : mask_prompts(mask);
   };
   Frame first = read_frame(sequence, 0);
   check_size(sequence.frames.front().annotation, scorer.first_mask(), first.image);
-  if (!masks_folder.empty()) fs::create_directories(masks_folder / sequence.name);
-  tracker.start(std::move(first), scorer.first_mask());
+  if (!folder.empty()) fs::create_directories(folder / sequence.name);
+  tracker.start(std::move(first), prompts(scorer.first_mask()));
   save(0, scorer.first_mask());
 
   const std::vector<size_t> scored = sequence.scored_frames();
@@ -99,30 +172,55 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
     Frame frame = read_frame(sequence, position);
     check_size(sequence.frames[position].image, frame.image, scorer.first_mask());
     const auto begin = std::chrono::steady_clock::now();
-    const SequenceTracker::Result result = tracker.track(std::move(frame));
+    SequenceTracker::Result result = tracker.track(std::move(frame));
     tracking += std::chrono::steady_clock::now() - begin;
+    if (const at::Tensor entering = scorer.enter(position); entering.any().item<bool>()) {
+      result = tracker.add(prompts(entering));
+    }
     save(position, result.label_mask);
-    if (!std::binary_search(scored.begin(), scored.end(), position)) continue;
+    if (!std::ranges::binary_search(scored, position)) continue;
     scorer.score(position, result.label_mask, result.scores);
   }
   SequenceScores scores = scorer.scores();
-  if (tracking.count() > 0) scores.frames_per_second = (sequence.frames.size() - 1) / tracking.count();
+  if (tracking.count() > 0) {
+    scores.frames_per_second = static_cast<double>(sequence.frames.size() - 1) / tracking.count();
+  }
   return scores;
 }
 
-SequenceScores score_results(const DavisSequence& sequence, const fs::path& results_folder) {
+/// Reads a mask of a tracker; throws MediaError for one that cannot be scored.
+at::Tensor read_result(const fs::path& file, const SequenceScorer& scorer) {
+  if (!fs::exists(file)) {
+    throw MediaError(file.string() + ": expected a mask for this frame, found no such file");
+  }
+  at::Tensor mask = read_annotation(file);
+  check_size(file, mask, scorer.first_mask());
+  return mask;
+}
+
+void check_ids(const fs::path& file, const at::Tensor& mask, const SequenceScorer& scorer) {
+  for (const int64_t id : label_ids(mask)) {
+    if (scorer.is_known(id)) continue;
+    throw MediaError(file.string() + ": expected only the ids of the annotated objects (" +
+                     join(scorer.ids()) + "), found id " + std::to_string(id));
+  }
+}
+
+SequenceScores score_results(const DavisSequence& sequence, const fs::path& results_folder,
+                             const EvaluationOptions& options) {
   SequenceScorer scorer(sequence);
-  const std::vector<int64_t> objects = label_ids(scorer.first_mask());
-  for (const size_t position : sequence.scored_frames()) {
+  const std::vector<size_t> scored = sequence.scored_frames();
+  for (size_t position = 1; position < sequence.frames.size(); ++position) {
+    scorer.enter(position);
+    if (!std::ranges::binary_search(scored, position)) continue;
     const fs::path file = mask_file(results_folder, sequence, position);
-    if (!fs::exists(file))
-      throw MediaError(file.string() + ": expected a mask for this frame, found no such file");
-    const at::Tensor mask = read_annotation(file);
-    check_size(file, mask, scorer.first_mask());
-    for (const int64_t id : label_ids(mask)) {
-      if (std::binary_search(objects.begin(), objects.end(), id)) continue;
-      throw MediaError(file.string() + ": expected only the ids of the first annotation (" + join(objects) +
-                       "), found id " + std::to_string(id));
+    at::Tensor mask = at::zeros_like(scorer.first_mask());
+    try {
+      mask = read_result(file, scorer);
+      check_ids(file, mask, scorer);
+    } catch (const MediaError& error) {
+      if (!options.on_fault) throw;
+      options.on_fault(error.what());
     }
     scorer.score(position, mask);
   }
@@ -131,13 +229,16 @@ SequenceScores score_results(const DavisSequence& sequence, const fs::path& resu
 
 /// Runs `evaluate` for each sequence and reports it.
 template <class Evaluate>
-DavisScores evaluate_each(const std::vector<DavisSequence>& sequences, const OnSequence& on_sequence,
-                          Evaluate evaluate) {
+DavisScores evaluate_each(const std::vector<DavisSequence>& sequences, size_t num_workers,
+                          const EvaluationOptions& options, Evaluate evaluate) {
   DavisScores scores;
-  for (const DavisSequence& sequence : sequences) {
-    scores.sequences.push_back(evaluate(sequence));
-    if (on_sequence) on_sequence(scores.sequences.back());
-  }
+  scores.sequences.resize(sequences.size());
+  for_each_item(
+      sequences.size(), num_workers,
+      [&](size_t item, size_t worker) { scores.sequences[item] = evaluate(sequences[item], worker); },
+      [&](size_t item) {
+        if (options.on_sequence) options.on_sequence(scores.sequences[item]);
+      });
   return scores;
 }
 
@@ -148,6 +249,7 @@ ScoreStatistics mean_statistics(const std::vector<SequenceScores>& sequences,
   double count = 0;
   for (const SequenceScores& sequence : sequences) {
     for (const ObjectScores& object : sequence.objects) {
+      if ((object.*measure).empty()) continue;
       const ScoreStatistics statistics = score_statistics(object.*measure);
       sum.mean += statistics.mean;
       sum.recall += statistics.recall;
@@ -168,14 +270,50 @@ LostCounts& LostCounts::operator+=(const LostCounts& other) {
   return *this;
 }
 
+std::optional<DavisMeans> ObjectScores::means() const {
+  if (j.empty()) return std::nullopt;
+  return DavisMeans{score_statistics(j).mean, score_statistics(f).mean};
+}
+
+std::optional<double> ObjectScores::mean_boundary_iou() const {
+  double sum = 0, count = 0;
+  for (const auto& value : boundary_iou) {
+    if (!value) continue;
+    sum += *value;
+    ++count;
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
 DavisMeans SequenceScores::means() const {
   DavisMeans sum;
+  double count = 0;
   for (const ObjectScores& object : objects) {
-    sum.j += object.means().j;
-    sum.f += object.means().f;
+    const auto means = object.means();
+    if (!means) continue;
+    sum.j += means->j;
+    sum.f += means->f;
+    ++count;
   }
-  const double count = std::max<double>(1, static_cast<double>(objects.size()));
-  return {.j = sum.j / count, .f = sum.f / count};
+  return count > 0 ? DavisMeans{.j = sum.j / count, .f = sum.f / count} : sum;
+}
+
+std::optional<double> SequenceScores::boundary_iou() const {
+  double sum = 0, count = 0;
+  for (const ObjectScores& object : objects) {
+    const auto mean = object.mean_boundary_iou();
+    sum += mean.value_or(0.0);
+    count += mean.has_value();
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+std::optional<double> DavisScores::boundary_iou() const {
+  SequenceScores all;
+  for (const SequenceScores& sequence : sequences) {
+    all.objects.insert(all.objects.end(), sequence.objects.begin(), sequence.objects.end());
+  }
+  return all.boundary_iou();
 }
 
 ScoreStatistics DavisScores::j() const { return mean_statistics(sequences, &ObjectScores::j); }
@@ -244,18 +382,22 @@ std::optional<double> DavisScores::frames_per_second() const {
   return seconds > 0 ? std::optional(frames / seconds) : std::nullopt;
 }
 
-DavisScores evaluate_tracker(const std::vector<DavisSequence>& sequences, SequenceTracker& tracker,
-                             const fs::path& masks_folder, const OnSequence& on_sequence) {
-  return evaluate_each(sequences, on_sequence, [&](const DavisSequence& sequence) {
-    return track_sequence(sequence, tracker, masks_folder);
-  });
+DavisScores evaluate_trackers(const std::vector<DavisSequence>& sequences,
+                              const std::vector<std::unique_ptr<SequenceTracker>>& trackers,
+                              const EvaluationOptions& options) {
+  return evaluate_each(sequences, trackers.size(), options,
+                       [&](const DavisSequence& sequence, size_t worker) {
+                         return track_sequence(sequence, *trackers[worker], options);
+                       });
 }
 
 DavisScores evaluate_results(const std::vector<DavisSequence>& sequences, const fs::path& results_folder,
-                             const OnSequence& on_sequence) {
-  return evaluate_each(sequences, on_sequence, [&](const DavisSequence& sequence) {
-    return score_results(sequence, results_folder);
-  });
+                             const EvaluationOptions& options) {
+  const size_t num_workers = std::max(1U, std::thread::hardware_concurrency());
+  return evaluate_each(sequences, num_workers, options,
+                       [&](const DavisSequence& sequence, size_t /*worker*/) {
+                         return score_results(sequence, results_folder, options);
+                       });
 }
 
 }  // namespace hqtrack

@@ -6,13 +6,14 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "core/frame.h"
 #include "eval/davis_dataset.h"
 #include "eval/davis_metrics.h"
+#include "eval/sequence_tracker.h"
 
 namespace hqtrack {
 
@@ -32,11 +33,24 @@ struct LostCounts {
 /// One object of one sequence. The lists have one entry a scored frame.
 struct ObjectScores {
   int64_t id = 0;
+  size_t first_frame = 0;  // position of the frame in which it enters
   std::vector<double> j, f;
+  std::vector<std::optional<double>> boundary_iou = {};  // empty where neither mask has a pixel
+  std::vector<size_t> frames = {};                       // positions of the scored frames
   std::vector<double> score = {};  // what the tracker says of its mask; 0 where it gives none
   LostCounts lost = {};
 
-  DavisMeans means() const { return {score_statistics(j).mean, score_statistics(f).mean}; }
+  /// Nothing where no frame is scored.
+  std::optional<DavisMeans> means() const;
+  std::optional<double> mean_boundary_iou() const;
+};
+
+/// A frame with one of the lowest J of its sequence.
+struct WorstFrame {
+  size_t position = 0;
+  int64_t id = 0;  // of the object
+  double j = 1.0;
+  at::Tensor truth, result;  // label masks, uint8 [H, W]
 };
 
 struct SequenceScores {
@@ -44,9 +58,11 @@ struct SequenceScores {
   int64_t num_frames = 0;
   std::vector<ObjectScores> objects;             // ascending id
   std::optional<double> frames_per_second = {};  // of the tracker alone: without reading pictures and scoring
+  std::vector<WorstFrame> worst = {};            // ascending J, few
 
-  DavisMeans means() const;  // over the objects
-  LostCounts lost() const;   // of all of them
+  DavisMeans means() const;  // over the objects that are scored
+  std::optional<double> boundary_iou() const;
+  LostCounts lost() const;  // of all of them
 };
 
 struct DavisScores {
@@ -56,6 +72,7 @@ struct DavisScores {
   ScoreStatistics j() const;
   ScoreStatistics f() const;
   DavisMeans means() const { return {j().mean, f().mean}; }
+  std::optional<double> boundary_iou() const;
   int64_t num_objects() const;
   LostCounts lost() const;
   /// One entry for all sequences whose names differ only in a number behind the last '-': a sequence of all
@@ -66,35 +83,25 @@ struct DavisScores {
   std::optional<double> frames_per_second() const;  // over all frames
 };
 
-/// What is evaluated. Sees pictures and the first mask, never the other annotations.
-class SequenceTracker {
- public:
-  struct Result {
-    at::Tensor label_mask;             // uint8 [H, W]
-    std::map<int64_t, double> scores;  // by id, of the objects with a mask: how sure the tracker is of it
-  };
-
-  virtual ~SequenceTracker() = default;
-  /// Forgets everything; label_mask: uint8 [H, W], size of the picture.
-  virtual void start(Frame frame, const at::Tensor& label_mask) = 0;
-  virtual Result track(Frame frame) = 0;
+struct EvaluationOptions {
+  std::filesystem::path masks_folder = {};  // gets SEQUENCE/NAME_OF_FRAME.png of every frame; empty: none
+  bool from_boxes = false;                  // the tracker sees the outer boxes of the first masks only
+  std::function<void(const SequenceScores&)> on_sequence = {};  // after each one, in their order
+  std::function<void(const std::string&)> on_fault = {};        // see evaluate_results; from any thread
 };
 
-using OnSequence = std::function<void(const SequenceScores&)>;
+/// Runs trackers over the sequences and scores what they give (semi-supervised). Each tracker has a thread
+/// and takes sequence after sequence. Throws MediaError naming the file: unreadable pictures, a first
+/// annotation without objects, sizes that differ.
+DavisScores evaluate_trackers(const std::vector<DavisSequence>& sequences,
+                              const std::vector<std::unique_ptr<SequenceTracker>>& trackers,
+                              const EvaluationOptions& options = {});
 
-/// Runs the tracker over each sequence from its first annotation and scores what it gives (semi-supervised
-/// DAVIS: the first and the last annotated frame are left out). The objects are the ids of the first
-/// annotation; later ids are background. masks_folder, where given, gets SEQUENCE/NAME_OF_FRAME.png of every
-/// frame. on_sequence is called after each sequence. Throws MediaError naming the file: unreadable pictures,
-/// a first annotation without objects, sizes that differ.
-DavisScores evaluate_tracker(const std::vector<DavisSequence>& sequences, SequenceTracker& tracker,
-                             const std::filesystem::path& masks_folder = {},
-                             const OnSequence& on_sequence = {});
-
-/// Scores masks that lie in results_folder/SEQUENCE/NAME_OF_FRAME.png.
+/// Scores masks that lie in results_folder/SEQUENCE/NAME_OF_FRAME.png, several sequences at a time.
 /// Throws MediaError naming the file: a missing mask, one of another size, an id that is none of the
-/// objects'.
+/// objects'. With on_fault such a mask counts as empty, unknown ids as background, and on_fault hears of it.
 DavisScores evaluate_results(const std::vector<DavisSequence>& sequences,
-                             const std::filesystem::path& results_folder, const OnSequence& on_sequence = {});
+                             const std::filesystem::path& results_folder,
+                             const EvaluationOptions& options = {});
 
 }  // namespace hqtrack

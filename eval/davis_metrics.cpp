@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -26,17 +27,58 @@ void check_mask(const at::Tensor& mask, const at::Tensor& truth, const char* nam
               " as the true mask, found ", mask.sizes());
 }
 
-BinaryMap to_binary(const at::Tensor& mask, const at::Tensor& void_mask) {
-  BinaryMap map{mask.size(0), mask.size(1), std::vector<uint8_t>(mask.numel())};
-  const at::Tensor rows = mask.contiguous();
-  const auto* values = static_cast<const uint8_t*>(rows.const_data_ptr());
-  for (size_t i = 0; i < map.pixels.size(); ++i) map.pixels[i] = values[i] != 0;
-  if (void_mask.defined()) {
-    const at::Tensor void_rows = void_mask.contiguous();
-    const auto* ignored = static_cast<const uint8_t*>(void_rows.const_data_ptr());
-    for (size_t i = 0; i < map.pixels.size(); ++i) map.pixels[i] &= ignored[i] == 0;
+/// Where either mask has a pixel, with a row and a column of neither around it, as far as the picture goes.
+struct Extent {
+  int64_t top = 0, left = 0, bottom = 0, right = 0;  // the last two exclusive
+};
+
+void extend(Extent& extent, const at::Tensor& mask) {
+  const auto* pixels = static_cast<const uint8_t*>(mask.const_data_ptr());
+  const int64_t height = mask.size(0), width = mask.size(1);
+  const auto is_set = [](uint8_t pixel) { return pixel != 0; };
+  for (int64_t y = 0; y < height; ++y) {
+    const uint8_t *row = pixels + y * width, *end = row + width;
+    const uint8_t* first = std::find_if(row, end, is_set);
+    if (first == end) continue;
+    const auto last = std::find_if(std::reverse_iterator(end), std::reverse_iterator(first), is_set);
+    const Extent own{std::max<int64_t>(y - 1, 0), std::max<int64_t>(first - row - 1, 0),
+                     std::min(y + 2, height), std::min<int64_t>(last.base() - row + 1, width)};
+    if (extent.bottom == 0) extent = own;
+    extent = {std::min(extent.top, own.top), std::min(extent.left, own.left),
+              std::max(extent.bottom, own.bottom), std::max(extent.right, own.right)};
+  }
+}
+
+BinaryMap to_binary(const at::Tensor& mask, const Extent& extent, const at::Tensor& void_mask) {
+  BinaryMap map{extent.bottom - extent.top, extent.right - extent.left, {}};
+  map.pixels.resize(static_cast<size_t>(map.height * map.width));
+  const auto* values = static_cast<const uint8_t*>(mask.const_data_ptr());
+  const auto* ignored =
+      void_mask.defined() ? static_cast<const uint8_t*>(void_mask.const_data_ptr()) : nullptr;
+  for (int64_t y = 0; y < map.height; ++y) {
+    const int64_t begin = (y + extent.top) * mask.size(1) + extent.left;
+    uint8_t* const row = map.row(y);
+    for (int64_t x = 0; x < map.width; ++x) row[x] = values[begin + x] != 0;
+    for (int64_t x = 0; ignored && x < map.width; ++x) row[x] &= ignored[begin + x] == 0;
   }
   return map;
+}
+
+struct BinaryMaps {
+  BinaryMap truth, result;
+};
+
+/// Both masks where at least one of them has a pixel: the rest of the picture changes no measure.
+BinaryMaps to_binary(const at::Tensor& truth, const at::Tensor& result, const at::Tensor& void_mask) {
+  check_mask(truth, truth, "true");
+  check_mask(result, truth, "result");
+  if (void_mask.defined()) check_mask(void_mask, truth, "void");
+  const at::Tensor rows_a = truth.contiguous(), rows_b = result.contiguous();
+  const at::Tensor ignored = void_mask.defined() ? void_mask.contiguous() : at::Tensor();
+  Extent extent;
+  extend(extent, rows_a);
+  extend(extent, rows_b);
+  return {to_binary(rows_a, extent, ignored), to_binary(rows_b, extent, ignored)};
 }
 
 /// A pixel is contour when its right, lower or lower right neighbour is of the other kind. So the contour
@@ -55,6 +97,41 @@ BinaryMap contour_map(const BinaryMap& mask) {
     out[last] = here[last] ^ below[last];
   }
   return contour;
+}
+
+/// Intersection over union; empty when neither has a pixel.
+std::optional<double> overlap(const BinaryMap& a, const BinaryMap& b) {
+  int64_t intersection = 0, either = 0;
+  for (size_t i = 0; i < a.pixels.size(); ++i) {
+    intersection += a.pixels[i] & b.pixels[i];
+    either += a.pixels[i] | b.pixels[i];
+  }
+  if (either == 0) return std::nullopt;
+  return static_cast<double>(intersection) / static_cast<double>(either);
+}
+
+/// What is left of a mask eroded by a square of this radius: first along rows, then along columns.
+BinaryMap eroded(const BinaryMap& mask, int64_t radius) {
+  BinaryMap rows = mask, both = mask;
+  const auto erode_line = [radius](const uint8_t* from, uint8_t* to, int64_t count, int64_t step) {
+    int64_t run = 0;  // set pixels up to here
+    for (int64_t i = 0; i < count + radius; ++i) {
+      run = i < count && from[i * step] ? run + 1 : 0;
+      if (i >= radius) to[(i - radius) * step] = run > 2 * radius;
+    }
+  };
+  for (int64_t y = 0; y < mask.height; ++y) erode_line(mask.row(y), rows.row(y), mask.width, 1);
+  for (int64_t x = 0; x < mask.width; ++x) {
+    erode_line(rows.pixels.data() + x, both.pixels.data() + x, mask.height, mask.width);
+  }
+  return both;
+}
+
+/// The pixels of a mask that are near its edge.
+BinaryMap edge_of(const BinaryMap& mask, int64_t width) {
+  BinaryMap edge = eroded(mask, width);
+  for (size_t i = 0; i < edge.pixels.size(); ++i) edge.pixels[i] = mask.pixels[i] & (edge.pixels[i] ^ 1);
+  return edge;
 }
 
 int64_t count_pixels(const BinaryMap& map) {
@@ -120,25 +197,14 @@ int64_t contour_tolerance_px(int64_t height, int64_t width) {
 }
 
 double region_similarity_j(const at::Tensor& truth, const at::Tensor& result, const at::Tensor& void_mask) {
-  check_mask(truth, truth, "true");
-  check_mask(result, truth, "result");
-  if (void_mask.defined()) check_mask(void_mask, truth, "void");
-  const BinaryMap a = to_binary(truth, void_mask), b = to_binary(result, void_mask);
-  int64_t intersection = 0, union_px = 0;
-  for (size_t i = 0; i < a.pixels.size(); ++i) {
-    intersection += a.pixels[i] & b.pixels[i];
-    union_px += a.pixels[i] | b.pixels[i];
-  }
-  return union_px == 0 ? 1.0 : static_cast<double>(intersection) / static_cast<double>(union_px);
+  const auto [a, b] = to_binary(truth, result, void_mask);
+  return overlap(a, b).value_or(1.0);
 }
 
 double contour_accuracy_f(const at::Tensor& truth, const at::Tensor& result, const at::Tensor& void_mask) {
-  check_mask(truth, truth, "true");
-  check_mask(result, truth, "result");
-  if (void_mask.defined()) check_mask(void_mask, truth, "void");
-  if (truth.numel() == 0) return 1.0;
-  const BinaryMap true_contour = contour_map(to_binary(truth, void_mask));
-  const BinaryMap contour = contour_map(to_binary(result, void_mask));
+  const auto [a, b] = to_binary(truth, result, void_mask);
+  if (a.pixels.empty()) return 1.0;
+  const BinaryMap true_contour = contour_map(a), contour = contour_map(b);
   const int64_t num_true = count_pixels(true_contour), num_result = count_pixels(contour);
   if (num_true == 0 && num_result == 0) return 1.0;
   if (num_true == 0 || num_result == 0) return 0.0;
@@ -146,6 +212,13 @@ double contour_accuracy_f(const at::Tensor& truth, const at::Tensor& result, con
   const double precision = static_cast<double>(count_matched(contour, true_contour, radius)) / num_result;
   const double recall = static_cast<double>(count_matched(true_contour, contour, radius)) / num_true;
   return precision + recall == 0.0 ? 0.0 : 2.0 * precision * recall / (precision + recall);
+}
+
+std::optional<double> boundary_iou(const at::Tensor& truth, const at::Tensor& result, double ratio) {
+  const auto [a, b] = to_binary(truth, result, {});
+  const auto diagonal = std::hypot(static_cast<double>(truth.size(0)), static_cast<double>(truth.size(1)));
+  const int64_t width = std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(ratio * diagonal)));
+  return overlap(edge_of(a, width), edge_of(b, width));
 }
 
 ScoreStatistics score_statistics(std::span<const double> scores) {

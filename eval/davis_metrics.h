@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace hqtrack {
@@ -21,6 +22,11 @@ double region_similarity_j(const at::Tensor& truth, const at::Tensor& result,
 /// 1 when neither mask has a contour (a mask that fills the picture has none), 0 when only one of them has.
 double contour_accuracy_f(const at::Tensor& truth, const at::Tensor& result,
                           const at::Tensor& void_mask = {});
+
+/// Boundary IoU (Cheng et al. 2021): intersection over union of the pixels of each mask that lie within 2 %
+/// of the picture's diagonal of its own edge; what lies outside the picture counts as background. Empty when
+/// neither mask has a pixel.
+std::optional<double> boundary_iou(const at::Tensor& truth, const at::Tensor& result, double ratio = 0.02);
 
 /// 0.8 % of the picture's diagonal, rounded up: 8 pixels for 854x480.
 int64_t contour_tolerance_px(int64_t height, int64_t width);

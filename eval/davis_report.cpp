@@ -24,32 +24,45 @@ void add_statistics(Json& json, const ScoreStatistics& j, const ScoreStatistics&
   json["j_and_f"] = (j.mean + f.mean) / 2;
 }
 
+Json numbers_or_null(const std::vector<std::optional<double>>& values) {
+  Json json = Json::array();
+  for (const auto& value : values) json.push_back(number_or_null(value));
+  return json;
+}
+
 Json to_json(const ObjectScores& object) {
   Json json{{"id", object.id}};
-  add_statistics(json, score_statistics(object.j), score_statistics(object.f));
+  if (!object.j.empty()) add_statistics(json, score_statistics(object.j), score_statistics(object.f));
+  json["boundary_iou_mean"] = number_or_null(object.mean_boundary_iou());
+  json["frames"] = object.frames;
   json["j"] = object.j;
   json["f"] = object.f;
+  json["boundary_iou"] = numbers_or_null(object.boundary_iou);
   json["score"] = object.score;
   return json;
 }
 
 Json to_json(const SequenceScores& sequence) {
   const DavisMeans means = sequence.means();
-  Json json{{"name", sequence.name},      {"num_frames", sequence.num_frames},
-            {"j_mean", means.j},          {"f_mean", means.f},
-            {"j_and_f", means.j_and_f()}, {"frames_per_second", number_or_null(sequence.frames_per_second)},
+  Json json{{"name", sequence.name},
+            {"num_frames", sequence.num_frames},
+            {"j_mean", means.j},
+            {"f_mean", means.f},
+            {"j_and_f", means.j_and_f()},
+            {"boundary_iou_mean", number_or_null(sequence.boundary_iou())},
+            {"frames_per_second", number_or_null(sequence.frames_per_second)},
             {"objects", Json::array()}};
   for (const ObjectScores& object : sequence.objects) json["objects"].push_back(to_json(object));
   return json;
 }
 
 std::string row(const std::string& name, const std::string& frames, const DavisMeans& means,
-                const std::optional<double>& frames_per_second) {
-  char rate[32] = "-";
+                const std::optional<double>& boundary_iou, const std::optional<double>& frames_per_second) {
+  char rate[32] = "-", boundary[32] = "-", numbers[128];
   if (frames_per_second) std::snprintf(rate, sizeof rate, "%.1f", *frames_per_second);
-  char numbers[128];
-  std::snprintf(numbers, sizeof numbers, " %7s %7.4f %7.4f %7.4f %9s\n", frames.c_str(), means.j, means.f,
-                means.j_and_f(), rate);
+  if (boundary_iou) std::snprintf(boundary, sizeof boundary, "%.4f", *boundary_iou);
+  std::snprintf(numbers, sizeof numbers, " %7s %7.4f %7.4f %7.4f %7s %9s\n", frames.c_str(), means.j, means.f,
+                means.j_and_f(), boundary, rate);
   std::string line = name;
   line.resize(std::max<size_t>(line.size(), 28), ' ');
   return line + numbers;
@@ -73,10 +86,12 @@ std::string kind_row(const std::string& name, const DavisMeans& means, const Los
 }  // namespace
 
 std::string davis_json(const DavisScores& scores, const DavisRun& run) {
-  Json json{{"program", "hqtrack"},   {"version", HQTRACK_VERSION}, {"config", run.config},
-            {"weights", run.weights}, {"device", run.device},       {"dataset", run.dataset},
-            {"list", run.list}};
+  Json json{{"program", "hqtrack"},   {"version", HQTRACK_VERSION},
+            {"kind", run.kind},       {"config", run.config},
+            {"weights", run.weights}, {"device", run.device},
+            {"dataset", run.dataset}, {"list", run.list}};
   add_statistics(json, scores.j(), scores.f());
+  json["boundary_iou_mean"] = number_or_null(scores.boundary_iou());
   json["frames_per_second"] = number_or_null(scores.frames_per_second());
   json["num_objects"] = scores.num_objects();
   const LostCounts lost = scores.lost();
@@ -94,15 +109,17 @@ void write_davis_json(const fs::path& file, const DavisScores& scores, const Dav
 }
 
 std::string davis_table_head() {
-  return "sequence                      frames       J       F     J&F  frames/s\n";
+  return "sequence                      frames       J       F     J&F    bIoU  frames/s\n";
 }
 
 std::string davis_table_row(const SequenceScores& sequence) {
-  std::string lines =
-      row(sequence.name, std::to_string(sequence.num_frames), sequence.means(), sequence.frames_per_second);
+  std::string lines = row(sequence.name, std::to_string(sequence.num_frames), sequence.means(),
+                          sequence.boundary_iou(), sequence.frames_per_second);
   if (sequence.objects.size() < 2) return lines;
   for (const ObjectScores& object : sequence.objects) {
-    lines += row("  object " + std::to_string(object.id), "", object.means(), std::nullopt);
+    if (object.j.empty()) continue;
+    lines += row("  object " + std::to_string(object.id), "", *object.means(), object.mean_boundary_iou(),
+                 std::nullopt);
   }
   return lines;
 }
@@ -142,7 +159,7 @@ std::string davis_table_foot(const DavisScores& scores) {
   int64_t frames = 0;
   for (const SequenceScores& sequence : scores.sequences) frames += sequence.num_frames;
   return row("mean over " + std::to_string(scores.num_objects()) + " objects", std::to_string(frames),
-             scores.means(), scores.frames_per_second());
+             scores.means(), scores.boundary_iou(), scores.frames_per_second());
 }
 
 }  // namespace hqtrack

@@ -10,23 +10,26 @@ namespace hqtrack {
 
 /// What was evaluated, for the reader of a report.
 struct DavisRun {
-  std::string config;   // name of the configuration, or the folder of results
-  std::string weights;  // file; empty when results were scored
-  std::string device;   // empty when results were scored
-  std::string dataset;  // its root
-  std::string list;     // file; empty for all sequences
+  std::string kind = {};    // davis or youtube-vos
+  std::string config;       // name of the configuration, or the folder of results
+  std::string weights;      // file; empty when results were scored
+  std::string device;       // empty when results were scored
+  std::string dataset;      // its root
+  std::string list;         // file; empty for all sequences
   ScoreMap score_map = {};  // of the tracker; not in the report
 };
 
 /// The scores as a JSON document:
-/// {"program":"hqtrack","version":"0.1.0","config":...,"weights":...,"device":...,"dataset":...,"list":...,
+/// {"program":"hqtrack","version":"0.1.0","kind":...,"config":...,"weights":...,"device":...,"dataset":...,"list":...,
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
-///  "frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
-///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,"frames_per_second":...,
+///  "boundary_iou_mean":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
+///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,
+///                "boundary_iou_mean":...,"frames_per_second":...,
 ///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...,
-///                            "j":[...],"f":[...],"score":[...]}]}]}
-/// The lists have an entry a scored frame; `score` is the tracker's own, 0 where it gives no mask.
-/// frames_per_second is null when results were scored.
+///                            "boundary_iou_mean":...,"frames":[...],"j":[...],"f":[...],"boundary_iou":[...],
+///                            "score":[...]}]}]}
+/// The lists have an entry a scored frame (`frames`: counted from the first annotated one); `score` is the
+/// tracker's own, 0 where it gives no mask. frames_per_second is null when results were scored.
 std::string davis_json(const DavisScores& scores, const DavisRun& run);
 
 /// Writes davis_json; the file appears under its name only when complete. Throws OutputError naming the file.

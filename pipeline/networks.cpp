@@ -1,5 +1,7 @@
 #include "pipeline/networks.h"
 
+#include <ATen/Parallel.h>
+
 #include "core/device.h"
 #include "core/error.h"
 #include "core/weights/weights.h"
@@ -28,6 +30,9 @@ Vmos load_network(const Config& config, at::Device device) {
 
 Networks::Networks(const Config& config, const std::string& device)
     : config_(config), device_(resolve_device(device)), tracker_(load_network(config, device_)) {
+  // Makes LibTorch start all of its threads. With few of them OpenMP takes the machine for its own and spins for
+  // a millisecond at the end of each operator; where another process has a core, frames took 20 times as long.
+  at::set_num_threads(at::get_num_threads());
   if (config.refiner.every_frames > 0) refiner();
 }
 

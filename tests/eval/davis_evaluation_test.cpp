@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -22,28 +23,46 @@ constexpr int64_t kHeight = 30, kWidth = 50;
 
 at::Tensor labels(const std::vector<LabelledBox>& boxes) { return draw_labels(kHeight, kWidth, boxes); }
 
+/// What a tracker was told.
+struct Told {
+  int num_starts = 0;
+  std::vector<ObjectPrompt> prompts, added;  // of the last start; since then
+};
+
 /// Gives prepared masks; `masks[i]` belongs to frame i. Remembers what it was given.
 class PreparedTracker : public SequenceTracker {
  public:
-  explicit PreparedTracker(std::vector<at::Tensor> masks) : masks_(std::move(masks)) {}
+  PreparedTracker(std::vector<at::Tensor> masks, Told& told) : masks_(std::move(masks)), told_(told) {}
 
-  void start(Frame frame, const at::Tensor& label_mask) override {
-    ++num_starts;
+  Result start(Frame frame, std::span<const ObjectPrompt> prompts) override {
+    ++told_.num_starts;
     EXPECT_EQ(frame.index, 0);
-    first_mask = label_mask.clone();
+    told_.prompts.assign(prompts.begin(), prompts.end());
+    told_.added.clear();
+    return result(0);
   }
   Result track(Frame frame) override {
     EXPECT_EQ(frame.image[0][0][0].item<int64_t>(), frame.index) << "the picture of another frame";
-    return {.label_mask = masks_.at(frame.index), .scores = own_scores};
+    return result(last_ = frame.index);
+  }
+  Result add(std::span<const ObjectPrompt> prompts) override {
+    told_.added.insert(told_.added.end(), prompts.begin(), prompts.end());
+    return result(last_);
   }
 
-  int num_starts = 0;
-  at::Tensor first_mask;
   std::map<int64_t, double> own_scores;
 
  private:
+  Result result(int64_t index) const {
+    return {.label_mask = masks_.at(static_cast<size_t>(index)), .scores = own_scores};
+  }
+
   std::vector<at::Tensor> masks_;
+  Told& told_;
+  int64_t last_ = 0;
 };
+
+using Trackers = std::vector<std::unique_ptr<SequenceTracker>>;
 
 class DavisEvaluation : public ::testing::Test {
  protected:
@@ -52,9 +71,14 @@ class DavisEvaluation : public ::testing::Test {
     write_davis_sequence(root(), name, annotations);
   }
   DavisScores track(const std::vector<at::Tensor>& masks, const fs::path& masks_folder = {}) const {
-    PreparedTracker tracker(masks);
-    return evaluate_tracker(read_davis_dataset(root()), tracker, masks_folder);
+    return evaluate_trackers(read_davis_dataset(root()), one_tracker(masks), {.masks_folder = masks_folder});
   }
+  Trackers one_tracker(const std::vector<at::Tensor>& masks) const {
+    Trackers trackers;
+    trackers.push_back(std::make_unique<PreparedTracker>(masks, told_));
+    return trackers;
+  }
+  const Told& told() const { return told_; }
   /// The message of the MediaError that `run` ends with.
   template <class Run>
   static std::string error_of(Run run) {
@@ -68,6 +92,7 @@ class DavisEvaluation : public ::testing::Test {
 
  private:
   TemporaryFolder folder_;
+  mutable Told told_;
 };
 
 TEST_F(DavisEvaluation, LeavesOutTheFirstAndTheLastFrame) {
@@ -90,10 +115,10 @@ TEST_F(DavisEvaluation, ScoresEachObjectByItself) {
   const auto& objects = scores.sequences.at(0).objects;
   ASSERT_EQ(objects.size(), 2);
   EXPECT_EQ(objects[0].id, 2);
-  EXPECT_EQ(objects[0].means().j_and_f(), 1);
+  EXPECT_EQ(objects[0].means()->j_and_f(), 1);
   EXPECT_EQ(objects[1].id, 5);
-  EXPECT_DOUBLE_EQ(objects[1].means().j, 0.5);
-  EXPECT_DOUBLE_EQ(objects[1].means().f, contour_accuracy_f(truth.eq(5), result.eq(5)));
+  EXPECT_DOUBLE_EQ(objects[1].means()->j, 0.5);
+  EXPECT_DOUBLE_EQ(objects[1].means()->f, contour_accuracy_f(truth.eq(5), result.eq(5)));
   EXPECT_DOUBLE_EQ(scores.sequences[0].means().j, 0.75);
 }
 
@@ -143,9 +168,12 @@ TEST_F(DavisEvaluation, ComparesTheTrackersOwnScoresWithJ) {
   const at::Tensor truth = labels({{1, 3, 3, 10, 10}, {2, 20, 10, 8, 10}, {3, 40, 10, 8, 10}});
   const at::Tensor result = labels({{1, 3, 3, 10, 10}, {2, 20, 10, 4, 10}});  // J 1, 0.5, and none
   add_sequence("trio", {truth, truth, truth, truth});
-  PreparedTracker tracker({result, result, result, result});
-  tracker.own_scores = {{1, 0.97}, {2, 0.75}};
-  const DavisScores scores = evaluate_tracker(read_davis_dataset(root()), tracker);
+  Told told;
+  auto tracker = std::make_unique<PreparedTracker>(std::vector{result, result, result, result}, told);
+  tracker->own_scores = {{1, 0.97}, {2, 0.75}};
+  Trackers trackers;
+  trackers.push_back(std::move(tracker));
+  const DavisScores scores = evaluate_trackers(read_davis_dataset(root()), trackers);
   EXPECT_EQ(scores.sequences[0].objects[1].score, (std::vector<double>{0.75, 0.75}));
   EXPECT_EQ(scores.sequences[0].objects[2].score, (std::vector<double>{0, 0}));
   const ScoreCalibration calibration = score_calibration(scores);
@@ -192,10 +220,10 @@ TEST_F(DavisEvaluation, StartsEachSequenceWithTheObjectsOfItsFirstAnnotation) {
   const at::Tensor later = labels({{1, 5, 5, 10, 10}, {7, 30, 5, 10, 10}});
   add_sequence("a", {first, later, later});
   add_sequence("b", {first, later, later});
-  PreparedTracker tracker({later, later, later});
-  const DavisScores scores = evaluate_tracker(read_davis_dataset(root()), tracker);
-  EXPECT_EQ(tracker.num_starts, 2);
-  EXPECT_TRUE(tracker.first_mask.equal(labels({{1, 5, 5, 10, 10}})));
+  const DavisScores scores = track({later, later, later});
+  EXPECT_EQ(told().num_starts, 2);
+  ASSERT_EQ(told().prompts.size(), 1U);
+  EXPECT_TRUE(told().prompts[0].mask.equal(labels({{1, 5, 5, 10, 10}}).ne(0)));
   ASSERT_EQ(scores.num_objects(), 2) << "object 7 came later and counts as background";
   EXPECT_EQ(scores.means().j_and_f(), 1);
   EXPECT_GT(scores.frames_per_second().value(), 0);
@@ -211,8 +239,9 @@ TEST_F(DavisEvaluation, WrittenMasksScoreTheSame) {
   EXPECT_TRUE(read_label_mask(masks.path() / "duo/00003.png").equal(result));
 
   std::vector<std::string> reported;
-  const DavisScores scored = evaluate_results(read_davis_dataset(root()), masks.path(),
-                                              [&](const SequenceScores& s) { reported.push_back(s.name); });
+  const DavisScores scored =
+      evaluate_results(read_davis_dataset(root()), masks.path(),
+                       {.on_sequence = [&](const SequenceScores& s) { reported.push_back(s.name); }});
   ASSERT_EQ(scored.num_objects(), 2);
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(scored.sequences[0].objects[i].j, tracked.sequences[0].objects[i].j);
@@ -221,6 +250,75 @@ TEST_F(DavisEvaluation, WrittenMasksScoreTheSame) {
   EXPECT_LT(scored.means().j, 1);
   EXPECT_EQ(reported, std::vector<std::string>{"duo"});
   EXPECT_FALSE(scored.frames_per_second().has_value());
+}
+
+TEST_F(DavisEvaluation, ObjectsOfYoutubeVosEnterWhenTheyAreFirstShown) {
+  const at::Tensor one = labels({{1, 5, 5, 10, 10}});
+  const at::Tensor both = labels({{1, 6, 5, 10, 10}, {3, 30, 5, 10, 10}});
+  add_sequence("duo", {one, both, both, both});
+  const auto sequences = read_davis_dataset(root(), {}, VosRules::kYoutubeVos);
+  const DavisScores scores =
+      evaluate_trackers(sequences, one_tracker({one, both, both, one}), {.from_boxes = true});
+  ASSERT_EQ(told().prompts.size(), 1U);
+  ASSERT_EQ(told().added.size(), 1U);
+  EXPECT_EQ(told().added[0].id, 3);
+  EXPECT_EQ(told().added[0].box->x0, 30);
+  EXPECT_EQ(told().added[0].box->y1, 15);
+  const auto& objects = scores.sequences[0].objects;
+  ASSERT_EQ(objects.size(), 2U);
+  EXPECT_EQ(objects[0].frames, (std::vector<size_t>{1, 2, 3}));
+  EXPECT_EQ(objects[1].frames, (std::vector<size_t>{2, 3})) << "not in the frame that shows it first";
+  EXPECT_EQ(objects[1].j, (std::vector<double>{1, 0}));
+  ASSERT_FALSE(scores.sequences[0].worst.empty());
+  EXPECT_EQ(scores.sequences[0].worst[0].position, 3U);
+  EXPECT_EQ(scores.sequences[0].worst[0].id, 3);
+}
+
+TEST_F(DavisEvaluation, AnObjectThatIsNeverScoredDoesNotCount) {
+  const at::Tensor one = labels({{1, 5, 5, 10, 10}});
+  const at::Tensor both = labels({{1, 5, 5, 10, 10}, {3, 30, 5, 10, 10}});
+  add_sequence("duo", {one, one, both});
+  const auto sequences = read_davis_dataset(root(), {}, VosRules::kYoutubeVos);
+  const DavisScores scores = evaluate_trackers(sequences, one_tracker({one, one, both}));
+  EXPECT_FALSE(scores.sequences[0].objects[1].means());
+  EXPECT_EQ(scores.means().j_and_f(), 1);
+  EXPECT_EQ(nlohmann::json::parse(davis_json(scores, {}))["j_and_f"], 1.0);
+}
+
+TEST_F(DavisEvaluation, SeveralTrackersScoreAsOne) {
+  const at::Tensor truth = labels({{1, 5, 5, 10, 10}}), result = labels({{1, 7, 5, 10, 10}});
+  std::vector<std::string> names;
+  for (int i = 0; i < 7; ++i) {
+    names.push_back("s" + std::to_string(i));
+    add_sequence(names.back(), {truth, truth, i % 2 == 0 ? truth : result, truth});
+  }
+  const std::vector<at::Tensor> masks{result, truth, result, result};
+  const DavisScores expected = track(masks);
+  std::vector<Told> told(3);
+  Trackers trackers;
+  for (Told& own : told) trackers.push_back(std::make_unique<PreparedTracker>(masks, own));
+  std::vector<std::string> reported;
+  const DavisScores scores =
+      evaluate_trackers(read_davis_dataset(root()), trackers,
+                        {.on_sequence = [&](const SequenceScores& s) { reported.push_back(s.name); }});
+  EXPECT_EQ(reported, names) << "in their order, whichever is done first";
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(scores.sequences[i].objects[0].j, expected.sequences[i].objects[0].j);
+  }
+}
+
+TEST_F(DavisEvaluation, MayCountFaultyResultsAsEmpty) {
+  const at::Tensor box = labels({{1, 5, 5, 10, 10}});
+  add_sequence("dog", {box, box, box, box});
+  const TemporaryFolder results;
+  write_label_mask(results.path() / "dog" / "00001.png", box);
+  std::vector<std::string> faults;
+  const DavisScores scores =
+      evaluate_results(read_davis_dataset(root()), results.path(),
+                       {.on_fault = [&](const std::string& fault) { faults.push_back(fault); }});
+  EXPECT_EQ(scores.sequences[0].objects[0].j, (std::vector<double>{1, 0}));
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_NE(faults[0].find("dog/00002.png: expected a mask"), std::string::npos) << faults[0];
 }
 
 TEST_F(DavisEvaluation, RejectsResultsThatAreNotOfThisDataSet) {
@@ -328,7 +426,7 @@ TEST(DavisReport, TableLinesUpAndNamesObjectsOfASequenceWithSeveral) {
   EXPECT_EQ(dog.size(), head.size());
   EXPECT_EQ(foot.size(), head.size());
   EXPECT_EQ(duo.size(), 3 * head.size());
-  EXPECT_NE(dog.find("0.5000  0.7500  0.6250      20.0"), std::string::npos) << dog;
+  EXPECT_NE(dog.find("0.5000  0.7500  0.6250       -      20.0"), std::string::npos) << dog;
   EXPECT_NE(duo.find("  object 9"), std::string::npos);
   EXPECT_NE(foot.find("mean over 3 objects"), std::string::npos);
 }

@@ -4,19 +4,18 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
-#include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <random>
-#include <sstream>
+#include <gtest/gtest.h>
 
-#include "tests/support/golden.h"
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
 
 namespace hqtrack {
 namespace {
-
-using testing::shared_root;
-using Json = nlohmann::json;
 
 at::Tensor empty_mask(int64_t height, int64_t width) { return at::zeros({height, width}, at::kByte); }
 
@@ -84,6 +83,32 @@ double plain_j(const at::Tensor& truth, const at::Tensor& result, const at::Tens
   return any == 0 ? 1 : static_cast<double>(both) / static_cast<double>(any);
 }
 
+/// Pixels of the mask with background, or the end of the picture, within a square of this radius.
+std::vector<std::pair<int64_t, int64_t>> plain_edge(const at::Tensor& mask, int64_t radius) {
+  std::vector<std::pair<int64_t, int64_t>> edge;
+  const int64_t height = mask.size(0), width = mask.size(1);
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      if (!at_pixel(mask, {}, y, x)) continue;
+      const bool is_inside = y >= radius && x >= radius && y + radius < height && x + radius < width;
+      const at::Tensor around =
+          is_inside ? mask.slice(0, y - radius, y + radius + 1).slice(1, x - radius, x + radius + 1) : mask;
+      if (!is_inside || around.ne(0).logical_not().any().item<bool>()) edge.emplace_back(y, x);
+    }
+  }
+  return edge;
+}
+
+std::optional<double> plain_boundary_iou(const at::Tensor& truth, const at::Tensor& result) {
+  const double diagonal = std::hypot(truth.size(0), truth.size(1));
+  const auto radius = std::max<int64_t>(1, std::lrint(0.02 * diagonal));
+  const auto a = plain_edge(truth, radius), b = plain_edge(result, radius);
+  std::vector<std::pair<int64_t, int64_t>> both;
+  std::ranges::set_intersection(a, b, std::back_inserter(both));
+  const double either = static_cast<double>(a.size() + b.size() - both.size());
+  return either == 0 ? std::nullopt : std::optional(static_cast<double>(both.size()) / either);
+}
+
 /// A few random boxes, and single pixels flipped here and there.
 at::Tensor random_mask(int64_t height, int64_t width, std::mt19937& random) {
   at::Tensor mask = empty_mask(height, width);
@@ -112,6 +137,19 @@ TEST(DavisMetrics, AgreeWithThePlainDefinitionOverOddSizes) {
       SCOPED_TRACE(::testing::Message() << height << "x" << width << " round " << round);
       EXPECT_DOUBLE_EQ(region_similarity_j(truth, result, void_mask), plain_j(truth, result, void_mask));
       EXPECT_DOUBLE_EQ(contour_accuracy_f(truth, result, void_mask), plain_f(truth, result, void_mask));
+    }
+  }
+}
+
+TEST(DavisMetrics, BoundaryIouAgreesWithThePlainDefinitionOverOddSizes) {
+  std::mt19937 random(11);
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {1, 9}, {9, 1}, {2, 2}, {7, 13}, {40, 33}, {121, 161}, {3, 300}}) {
+    for (int round = 0; round < 8; ++round) {
+      const at::Tensor truth = random_mask(height, width, random),
+                       result = random_mask(height, width, random);
+      SCOPED_TRACE(::testing::Message() << height << "x" << width << " round " << round);
+      EXPECT_EQ(boundary_iou(truth, result), plain_boundary_iou(truth, result));
     }
   }
 }
@@ -170,111 +208,6 @@ TEST(DavisMetrics, DecayOfALongSequenceIsANumber) {
   for (size_t i = 0; i < scores.size(); ++i) scores[i] = 1.0 - static_cast<double>(i) / 299.0;
   // Frames 0..75 and 224..299: means 1 - 37.5 / 299 and 1 - 261.5 / 299.
   EXPECT_NEAR(score_statistics(scores).decay, 224.0 / 299.0, 1e-12);
-}
-
-// ---- values of the official programs, kept outside the repository ----
-
-/// "mX,Y,W,H,run,run,...": runs of the box, row by row, background first.
-at::Tensor parse_region(const std::string& text, int64_t height, int64_t width) {
-  std::istringstream stream(text.substr(1));
-  std::vector<int64_t> numbers;
-  for (std::string number; std::getline(stream, number, ',');) numbers.push_back(std::stoll(number));
-  at::Tensor mask = empty_mask(height, width);
-  auto pixels = mask.accessor<uint8_t, 2>();
-  int64_t position = 0;
-  for (size_t i = 4; i < numbers.size(); ++i) {
-    for (const int64_t end = position + numbers[i]; position < end; ++position) {
-      if (i % 2 == 1) pixels[numbers[1] + position / numbers[2]][numbers[0] + position % numbers[2]] = 1;
-    }
-  }
-  return mask;
-}
-
-std::vector<at::Tensor> read_regions(const std::filesystem::path& file, int64_t height, int64_t width) {
-  std::ifstream stream(file);
-  std::vector<at::Tensor> masks;
-  for (std::string line; std::getline(stream, line);) masks.push_back(parse_region(line, height, width));
-  return masks;
-}
-
-class OfficialDavisMetrics : public ::testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = shared_root() / "golden" / "davis_metrics";
-    if (shared_root().empty() || !std::filesystem::exists(folder_))
-      GTEST_SKIP() << "no golden/davis_metrics here";
-  }
-  Json read(const char* name) const {
-    std::ifstream stream(folder_ / name);
-    return Json::parse(stream);
-  }
-  std::filesystem::path folder_;
-};
-
-TEST_F(OfficialDavisMetrics, OfSmallMasksWithBordersAndVoid) {
-  const Json document = read("cases.json");
-  ASSERT_FALSE(document["cases"].empty());
-  for (const Json& example : document["cases"]) {
-    SCOPED_TRACE(example["note"].get<std::string>());
-    const int64_t height = example["height"], width = example["width"];
-    const at::Tensor truth = parse_region(example["gt"], height, width);
-    const at::Tensor result = parse_region(example["pred"], height, width);
-    const at::Tensor void_mask =
-        example["void"].is_null() ? at::Tensor() : parse_region(example["void"], height, width);
-    EXPECT_EQ(contour_tolerance_px(height, width), example["radius"].get<int64_t>());
-    EXPECT_NEAR(region_similarity_j(truth, result, void_mask), example["J"].get<double>(), 1e-9);
-    EXPECT_NEAR(contour_accuracy_f(truth, result, void_mask), example["F"].get<double>(), 1e-9);
-  }
-}
-
-TEST_F(OfficialDavisMetrics, StatisticsOfLists) {
-  const Json document = read("cases.json");
-  ASSERT_FALSE(document["statistics"].empty());
-  for (const Json& example : document["statistics"]) {
-    const auto values = example["values"].get<std::vector<double>>();
-    SCOPED_TRACE(values.size());
-    const ScoreStatistics statistics = score_statistics(values);
-    EXPECT_NEAR(statistics.mean, example["mean"].get<double>(), 1e-9);
-    EXPECT_NEAR(statistics.recall, example["recall"].get<double>(), 1e-9);
-    if (!example["decay"].is_null()) {
-      EXPECT_NEAR(statistics.decay, example["decay"].get<double>(), 1e-9);
-    }
-  }
-}
-
-TEST_F(OfficialDavisMetrics, OfWholeSequences) {
-  const Json expected = read("expected.json");
-  double sum_j = 0, sum_f = 0, num_objects = 0;
-  for (const auto& [name, sequence] : expected["sequences"].items()) {
-    const int64_t height = sequence["height"], width = sequence["width"];
-    for (const auto& [id, object] : sequence["objects"].items()) {
-      SCOPED_TRACE(name + " object " + id);
-      const auto truth = read_regions(folder_ / "masks" / name / ("gt_" + id + ".txt"), height, width);
-      const auto result = read_regions(folder_ / "masks" / name / ("pred_" + id + ".txt"), height, width);
-      ASSERT_EQ(truth.size(), sequence["length"].get<size_t>());
-      ASSERT_EQ(result.size(), truth.size());
-      std::vector<double> j, f;
-      for (size_t i = 0; i < truth.size(); ++i) {
-        j.push_back(region_similarity_j(truth[i], result[i]));
-        f.push_back(contour_accuracy_f(truth[i], result[i]));
-        EXPECT_NEAR(j.back(), object["J"][i].get<double>(), 1e-9) << "frame " << i;
-        EXPECT_NEAR(f.back(), object["F"][i].get<double>(), 1e-9) << "frame " << i;
-      }
-      const auto statistics_j = score_statistics(std::span(j).subspan(1, j.size() - 2));
-      const auto statistics_f = score_statistics(std::span(f).subspan(1, f.size() - 2));
-      EXPECT_NEAR(statistics_j.mean, object["J_mean"].get<double>(), 1e-9);
-      EXPECT_NEAR(statistics_j.recall, object["J_recall"].get<double>(), 1e-9);
-      EXPECT_NEAR(statistics_j.decay, object["J_decay"].get<double>(), 1e-9);
-      EXPECT_NEAR(statistics_f.mean, object["F_mean"].get<double>(), 1e-9);
-      EXPECT_NEAR(statistics_f.recall, object["F_recall"].get<double>(), 1e-9);
-      EXPECT_NEAR(statistics_f.decay, object["F_decay"].get<double>(), 1e-9);
-      sum_j += statistics_j.mean;
-      sum_f += statistics_f.mean;
-      ++num_objects;
-    }
-  }
-  EXPECT_NEAR(sum_j / num_objects, expected["global"]["J-Mean"].get<double>(), 1e-9);
-  EXPECT_NEAR(sum_f / num_objects, expected["global"]["F-Mean"].get<double>(), 1e-9);
 }
 
 }  // namespace

@@ -1,0 +1,117 @@
+#include "cli/eval_vots.h"
+
+#include <boost/program_options/value_semantic.hpp>
+#include <filesystem>
+#include <optional>
+
+#include "cli/arguments.h"
+#include "cli/eval_outputs.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "eval/vots_evaluation.h"
+#include "eval/vots_results.h"
+#include "eval/vots_table.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+namespace {
+
+constexpr const char* kHelp = R"(Usage: hqtrack eval vots --dataset DIR --results DIR [--run] [options]
+The measures of VOTS2023, as vot-toolkit 0.9 computes them: Quality, Accuracy,
+Robustness, not-reported and drift-rate error, absence detection. Example:
+  hqtrack eval vots --dataset W/sequences --results W/results/hqtrack
+
+  --dataset DIR     list.txt and a folder a sequence, annotated in every frame
+  --results DIR     SEQUENCE/SEQUENCE_001.bin ... lie there, or below baseline/
+  --run             track first and write the results there; sequences whose
+                    results are complete are not tracked again
+  --jobs N          sequences tracked at a time (1)
+  --allow-missing   count objects without results, or with damaged ones, as
+                    never reported
+  --json, --csv, --report FILE   all scores; the report is one HTML page
+  --against FILE    compare with another run: its --json
+  --config, --weights, --set, --device, --threads   as hqtrack track has them
+)";
+
+struct VotsEvalArguments {
+  fs::path dataset, results;
+  bool tracks = false;
+  int64_t num_jobs = 1;
+  EvalOutputs outputs;
+  NetworkArguments network;
+};
+
+std::optional<VotsEvalArguments> parse_arguments(std::span<const std::string> args) {
+  constexpr int64_t kMostJobs = 256;
+  const auto text = [] { return po::value<std::string>(); };
+  po::options_description options;
+  add_network_options(options);
+  add_eval_options(options);
+  options.add_options()("dataset", text())("results", text())("run", po::bool_switch())("jobs", text())(
+      "weights", text());
+  const auto line = parse_command_line(args, kHelp, options, {"vots"}, 1);
+  if (!line) return std::nullopt;
+  const auto dataset = line->given("dataset"), results = line->given("results");
+  if (!dataset) throw UsageError("--dataset: expected the folder of the data set, found none");
+  if (!results) throw UsageError("--results: expected the folder of the results, found none");
+  const bool tracks = line->options["run"].as<bool>();
+  for (const char* option : {"jobs", "config", "weights", "set", "device", "threads"}) {
+    if (!tracks && line->has(option)) {
+      throw UsageError("--" + std::string(option) + ": has no meaning without --run");
+    }
+  }
+  return VotsEvalArguments{
+      .dataset = *dataset,
+      .results = *results,
+      .tracks = tracks,
+      .num_jobs = line->has("jobs") ? parse_integer("--jobs", line->text("jobs"), 1, kMostJobs) : 1,
+      .outputs = parse_eval_outputs(*line),
+      .network = parse_network(*line)};
+}
+
+void track(const VotsEvalArguments& arguments, const std::vector<VotsSequence>& sequences, VotsRun& run,
+           ReportFacts& facts) {
+  const Config config = load_track_config(arguments.network);
+  run.config = config.file.stem().string();
+  run.weights = config.tracker.weights;
+  run.device = resolve_device(arguments.network.device).str();
+  const auto trackers = make_trackers(config, arguments.network, arguments.num_jobs);
+  facts = tracker_facts(config, arguments.network.device);
+  run_vots_dataset(sequences, trackers, arguments.results, [](const VotsSequence& sequence, bool was_there) {
+    log_info(sequence.name + ": " + (was_there ? "its results are there" : "tracked"));
+  });
+}
+
+}  // namespace
+
+int run_eval_vots(std::span<const std::string> args) {
+  const auto arguments = parse_arguments(args);
+  if (!arguments) return static_cast<int>(ExitCode::kSuccess);
+  const std::vector<VotsSequence> sequences = read_vots_dataset(arguments->dataset);
+  check_eval_outputs(arguments->outputs);
+  VotsRun run{.config = {},
+              .weights = {},
+              .device = {},
+              .dataset = arguments->dataset.string(),
+              .results = arguments->results.string()};
+  ReportFacts facts;
+  if (arguments->tracks) track(*arguments, sequences, run, facts);
+
+  const VotsScores scores =
+      evaluate_vots_results(sequences, arguments->results, fault_listener(arguments->outputs));
+  print(vots_table_head());
+  for (const VotsSequenceScores& sequence : scores.sequences) print(vots_table_row(sequence));
+  print(vots_table_foot(scores));
+  write_eval_outputs(arguments->outputs, vots_json(scores, run), "vots", [&] {
+    facts.emplace_back("data set", arguments->dataset.string());
+    facts.emplace_back("results", arguments->results.string());
+    const ReportFacts figures = run_facts(std::nullopt);
+    facts.insert(facts.end(), figures.begin(), figures.end());
+    return vots_report(scores, sequences, arguments->results, facts);
+  });
+  return static_cast<int>(ExitCode::kSuccess);
+}
+
+}  // namespace hqtrack

@@ -1,0 +1,95 @@
+#include "cli/vots_workspace.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/paths.h"
+#include "core/error.h"
+#include "io/output_file.h"
+
+namespace hqtrack {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kLocalStack = R"(title: VOTS2023 with its measures
+experiments:
+  baseline:
+    type: unsupervised
+    repetitions: 1
+    multiobject: True
+    analyses:
+      - {type: average_accuracy, name: Quality, burnin: 0, ignore_unknown: False}
+      - {type: average_success_plot, name: Quality plot, burnin: 0, ignore_unknown: False}
+      - {type: longterm_ar, name: AR}
+      - {type: average_quality_auxiliary, name: Auxiliary}
+)";
+
+/// As the toolkit splits it: like a shell, and with every % doubled.
+std::string quoted(const std::string& argument) {
+  const bool is_plain =
+      argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-=:,") ==
+      std::string::npos;
+  std::string text;
+  for (const char letter : argument) {
+    if (letter == '"' || letter == '\\') text += '\\';
+    text += letter == '%' ? "%%" : std::string(1, letter);
+  }
+  return is_plain ? text : '"' + text + '"';
+}
+
+std::string trackers_ini(const VotsWorkspace& workspace) {
+  std::string command = quoted((program_folder() / "hqtrack").string()) + " vots";
+  for (const std::string& option : workspace.options) command += " " + quoted(option);
+  if (workspace.uses_folder_protocol) {
+    command += " --folder .";
+  } else {
+    command += " --log " + quoted(fs::absolute(workspace.folder / (workspace.name + ".log")).string());
+  }
+  std::string text = "[" + workspace.name + "]\nlabel = " + workspace.name +
+                     "\nprotocol = " + (workspace.uses_folder_protocol ? "folder" : "trax") +
+                     "\ncommand = " + command + "\ntimeout = 600\n";
+  // The toolkit empties it for trackers.
+  const char* const libraries = std::getenv("LD_LIBRARY_PATH");
+  if (libraries != nullptr && *libraries != '\0') {
+    text += "env_LD_LIBRARY_PATH = " + std::string(libraries) + "\n";
+  }
+  return text;
+}
+
+void write_new(const fs::path& file, const std::string& text) {
+  if (fs::exists(file)) throw OutputError(file.string() + ": exists already; expected a new workspace");
+  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+}  // namespace
+
+void write_vots_workspace(const VotsWorkspace& workspace) {
+  for (const unsigned char letter : workspace.name) {
+    if (std::isalnum(letter) || letter == '-' || letter == '_') continue;
+    throw UsageError("--name: expected letters, digits, - and _, found '" + workspace.name + "'");
+  }
+  const bool is_local = workspace.stack == "local";
+  write_new(workspace.folder / "trackers.ini", trackers_ini(workspace));
+  write_new(workspace.folder / "config.yaml",
+            "registry: [./trackers.ini]\nstack: " + (is_local ? "./stack.yaml" : workspace.stack) +
+                "\nsequences: sequences\n");
+  if (is_local) write_new(workspace.folder / "stack.yaml", kLocalStack);
+
+  const std::string folder = quoted(workspace.folder.string());
+  std::printf("%s is a workspace of the VOT toolkit (what `vot initialize` would make). Next:\n",
+              workspace.folder.c_str());
+  if (is_local) {
+    std::printf("  put the sequences and list.txt into %s\n", (workspace.folder / "sequences").c_str());
+  }
+  std::printf(
+      "  python3 -m venv votenv && votenv/bin/pip install vot-toolkit==0.9.0 vot-trax==4.0.2 "
+      "attributee==0.1.9\n");
+  std::printf("  votenv/bin/vot evaluate --workspace %s %s%s\n", folder.c_str(), workspace.name.c_str(),
+              is_local ? "" : "   # fetches the data first");
+  std::printf("  votenv/bin/vot analysis --workspace %s %s%s\n", folder.c_str(), workspace.name.c_str(),
+              is_local ? "" : "   # without the hidden annotations there is nothing to measure");
+  std::printf("  votenv/bin/vot pack --workspace %s %s%s\n", folder.c_str(), workspace.name.c_str(),
+              is_local ? "" : "       # what the evaluation server takes");
+}
+
+}  // namespace hqtrack

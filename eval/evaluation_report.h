@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eval/davis_evaluation.h"
+#include "eval/html_report.h"
+#include "eval/vots_results.h"
+
+namespace hqtrack {
+
+/// Scores of any data set in the one form that tables and pages are made of. facts: shown as they are.
+using ReportFacts = std::vector<std::pair<std::string, std::string>>;
+HtmlReport davis_report(const DavisScores& scores, const std::vector<DavisSequence>& sequences,
+                        const ReportFacts& facts);
+/// results: where the worst frames are taken from.
+HtmlReport vots_report(const VotsScores& scores, const std::vector<VotsSequence>& sequences,
+                       const std::filesystem::path& results, const ReportFacts& facts);
+
+/// Fills in the numbers of another run, from the JSON that an evaluation of the same kind wrote ("davis",
+/// "youtube-vos" or "vots"). Sequences and objects that it lacks stay without. Throws MediaError naming the
+/// file.
+void compare_with(HtmlReport& report, const std::filesystem::path& json, const std::string& kind);
+
+/// A line a sequence for which both runs have numbers, and one for all: what was, what is, what was gained.
+std::string difference_table(const HtmlReport& report);
+
+/// A table in CSV (RFC 4180): scope (all, sequence, object), sequence, object, frames and each measure;
+/// undefined ones are empty.
+std::string to_csv(const HtmlReport& report);
+
+}  // namespace hqtrack

@@ -1,0 +1,44 @@
+#include "eval/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace hqtrack {
+
+void for_each_item(size_t num_items, size_t num_workers, const std::function<void(size_t, size_t)>& work,
+                   const std::function<void(size_t)>& finish) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  std::vector<bool> is_done(num_items, false);
+  size_t num_finished = 0;
+  std::exception_ptr error;
+  const auto run = [&](size_t worker) {
+    for (size_t item = next++; item < num_items; item = next++) {
+      try {
+        work(item, worker);
+        const std::lock_guard lock(mutex);
+        is_done[item] = true;
+        for (; num_finished < num_items && is_done[num_finished]; ++num_finished) {
+          if (finish) finish(num_finished);
+        }
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = num_items;
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (size_t worker = 1; worker < std::min(num_workers, num_items); ++worker)
+      threads.emplace_back(run, worker);
+    run(0);
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace hqtrack
