@@ -47,7 +47,9 @@ std::string trackers_ini(const VotsWorkspace& workspace) {
   }
   std::string text = "[" + workspace.name + "]\nlabel = " + workspace.name +
                      "\nprotocol = " + (workspace.uses_folder_protocol ? "folder" : "trax") +
-                     "\ncommand = " + command + "\ntimeout = 600\n";
+                     "\ncommand = " + command + "\n";
+  // Seconds for one answer. In the folder protocol the toolkit fails over a timeout of its own file.
+  if (!workspace.uses_folder_protocol) text += "timeout = 600\n";
   // The toolkit empties it for trackers.
   const char* const libraries = std::getenv("LD_LIBRARY_PATH");
   if (libraries != nullptr && *libraries != '\0') {

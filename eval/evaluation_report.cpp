@@ -20,6 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr const char* kQualityPlot = "Quality plot";
 constexpr int64_t kLongestEdge_px = 640;  // of pictures in a report
 
 /// Heads of columns and the keys of the JSON documents.
@@ -143,7 +144,7 @@ void draw_worst(ReportSequence& report, const VotsSequence& sequence, const fs::
 }
 
 ReportPlot success_plot(const VotsScores& scores) {
-  ReportPlot plot{.title = "Quality plot", .x_name = "overlap threshold", .y_name = "share of frames"};
+  ReportPlot plot{.title = kQualityPlot, .x_name = "overlap threshold", .y_name = "share of frames"};
   const auto add = [&](const std::string& name, const VotsMeasures& measures) {
     if (!measures.success) return;
     ReportCurve& curve = plot.curves.emplace_back();
@@ -179,6 +180,23 @@ void fill(std::vector<ReportMeasure>& measures, const Json& other) {
   for (ReportMeasure& measure : measures) {
     const auto value = other.find(key_of(measure.name));
     if (value != other.end() && value->is_number()) measure.other = value->get<double>();
+  }
+}
+
+/// The quality plot and the place in the accuracy-robustness plot of the other run.
+void add_curves(HtmlReport& report, const Json& other) {
+  for (ReportPlot& plot : report.plots) {
+    ReportCurve curve{.name = report.other_name, .points = {}};
+    if (plot.title == kQualityPlot && other.value("success", Json()).is_array()) {
+      const auto success = other["success"].get<std::vector<double>>();
+      for (size_t k = 0; k < success.size(); ++k) {
+        curve.points.emplace_back(static_cast<double>(k) / static_cast<double>(success.size() - 1),
+                                  success[k]);
+      }
+    } else if (other.value("robustness", Json()).is_number() && other.value("accuracy", Json()).is_number()) {
+      curve.points.emplace_back(other["robustness"].get<double>(), other["accuracy"].get<double>());
+    }
+    if (!curve.points.empty()) plot.curves.push_back(curve);
   }
 }
 
@@ -230,7 +248,7 @@ std::string difference_row(const std::string& name, const std::vector<ReportMeas
 
 HtmlReport davis_report(const DavisScores& scores, const std::vector<DavisSequence>& sequences,
                         const ReportFacts& facts) {
-  HtmlReport report{.title = "Evaluation", .facts = facts, .curve_name = "J"};
+  HtmlReport report{.title = "Evaluation of masks", .facts = facts, .curve_name = "J"};
   report.measures = measures_of(scores.means(), scores.boundary_iou());
   for (size_t i = 0; i < sequences.size(); ++i) {
     report.sequences.push_back(davis_sequence(scores.sequences[i], sequences[i]));
@@ -270,6 +288,7 @@ void compare_with(HtmlReport& report, const fs::path& file, const std::string& k
   }
   report.other_name = file.stem().string();
   fill(report.measures, other);
+  add_curves(report, other);
   for (ReportSequence& sequence : report.sequences) {
     const Json* const same = find_by(other["sequences"], "name", sequence.name);
     if (same == nullptr) continue;

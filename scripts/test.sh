@@ -19,6 +19,10 @@ install_browser() {
   (install_packages chromium-driver) || say "    without Chromium: the test of the page will be skipped"
 }
 step "Browser for tests" install_browser
+install_toolkit() {
+  ("$root/scripts/install_vot_toolkit.sh") || say "    without the VOT toolkit: the test with it will be skipped"
+}
+step "VOT toolkit for tests" install_toolkit
 tests_start=$SECONDS
 say "==> Tests"
 status=0

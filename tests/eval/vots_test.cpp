@@ -236,6 +236,10 @@ TEST_F(VotsTest, ComparesTwoRuns) {
   EXPECT_DOUBLE_EQ(*report.measures[0].other, scores("drifts").measures.quality);
   EXPECT_DOUBLE_EQ(*report.sequences[2].objects[1].measures[0].other,
                    scores("drifts").sequences[2].objects[1].measures.quality);
+  ASSERT_EQ(report.plots.size(), 2U);
+  EXPECT_EQ(report.plots[0].curves.back().name, "drifts");
+  EXPECT_EQ(report.plots[0].curves.back().points.size(), 100U);
+  EXPECT_EQ(report.plots[1].curves.back().points.size(), 1U);
   EXPECT_NE(difference_table(report).find("against drifts"), std::string::npos);
   EXPECT_EQ(report.sequences[0].worst.at(0).object, "1");
   EXPECT_FALSE(report.sequences[0].worst.at(0).truth_jpeg.empty());
