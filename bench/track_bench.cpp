@@ -215,7 +215,7 @@ int run_bench(const std::vector<std::string>& args) {
   print_report(machine, *arguments, name, cost);
   if (!arguments->json_output.empty()) {
     const std::string text = report_json(machine, *arguments, name, cost);
-    write_file(arguments->json_output, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    write_file(arguments->json_output, text);
   }
   return 0;
 }

@@ -181,7 +181,7 @@ void save(const std::string& bytes, const fs::path& file, bool overwrites) {
   if (fs::exists(file) && !overwrites) {
     throw OutputError(file.string() + ": exists already; --overwrite replaces it");
   }
-  write_file(file, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  write_file(file, bytes);
 }
 
 void follow(const std::string& command, const CommandLine& line, Control& control) {

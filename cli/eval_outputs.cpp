@@ -21,10 +21,6 @@ namespace fs = std::filesystem;
 namespace po = boost::program_options;
 namespace {
 
-void write_text(const fs::path& file, const std::string& text) {
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
-
 std::string weights_fact(const std::string& file) {
   return fs::path(file).filename().string() + ", SHA-256 " + sha256_of(file);
 }
@@ -64,14 +60,14 @@ std::function<void(const std::string&)> fault_listener(const EvalOutputs& output
 
 void write_eval_outputs(const EvalOutputs& outputs, const std::string& json, const std::string& kind,
                         const std::function<HtmlReport()>& make_report) {
-  if (!outputs.json.empty()) write_text(outputs.json, json);
+  if (!outputs.json.empty()) write_file(outputs.json, json);
   if (outputs.csv.empty() && outputs.report.empty() && outputs.against.empty()) return;
   HtmlReport report = make_report();
   if (!outputs.against.empty()) {
     compare_with(report, outputs.against, kind);
     print("\n" + difference_table(report));
   }
-  if (!outputs.csv.empty()) write_text(outputs.csv, to_csv(report));
+  if (!outputs.csv.empty()) write_file(outputs.csv, to_csv(report));
   if (!outputs.report.empty()) write_html_report(outputs.report, report);
 }
 

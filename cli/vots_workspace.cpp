@@ -60,7 +60,7 @@ std::string trackers_ini(const VotsWorkspace& workspace) {
 
 void write_new(const fs::path& file, const std::string& text) {
   if (fs::exists(file)) throw OutputError(file.string() + ": exists already; expected a new workspace");
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ std::string davis_json(const DavisScores& scores, const DavisRun& run) {
 
 void write_davis_json(const fs::path& file, const DavisScores& scores, const DavisRun& run) {
   const std::string text = davis_json(scores, run);
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 std::string davis_table_head() {

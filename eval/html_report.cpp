@@ -126,7 +126,7 @@ std::string html_report(const HtmlReport& report) {
 
 void write_html_report(const fs::path& file, const HtmlReport& report) {
   const std::string text = html_report(report);
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 }  // namespace hqtrack

@@ -205,7 +205,7 @@ void write_vot_trajectory(const fs::path& file, const VotTrajectory& trajectory)
 void write_vot_values(const fs::path& file, const std::vector<std::string>& values) {
   std::string text;
   for (const std::string& value : values) text += value + "\n";
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 }  // namespace hqtrack

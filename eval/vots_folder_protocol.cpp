@@ -72,10 +72,6 @@ std::vector<Query> read_queries(const fs::path& folder, size_t num_frames) {
   return queries;
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
-
 }  // namespace
 
 void run_vots_folder(const fs::path& folder, VotsTracker& tracker) {
@@ -99,8 +95,8 @@ void run_vots_folder(const fs::path& folder, VotsTracker& tracker) {
     }
   }
   for (const Query& query : queries) {
-    write_text(folder / ("output_" + query.id + ".txt"), query.regions);
-    write_text(folder / ("output_" + query.id + "_confidence.txt"), query.confidences);
+    write_file(folder / ("output_" + query.id + ".txt"), query.regions);
+    write_file(folder / ("output_" + query.id + "_confidence.txt"), query.confidences);
   }
 }
 

@@ -63,7 +63,7 @@ void write_coco(const std::filesystem::path& file, const CocoFile& contents) {
   for (const auto& [id, name] : contents.categories) categories.push_back({{"id", id}, {"name", name}});
   const std::string text = "{" + list_text("images", images) + ",\n" + list_text("annotations", annotations) +
                            ",\n" + list_text("categories", categories) + "}\n";
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 }  // namespace hqtrack

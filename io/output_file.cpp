@@ -75,4 +75,8 @@ void write_file(const fs::path& file, std::span<const uint8_t> bytes) {
   if (output) output->commit();
 }
 
+void write_file(const fs::path& file, std::string_view text) {
+  write_file(file, std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+}
+
 }  // namespace hqtrack

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace hqtrack {
 
@@ -40,5 +41,6 @@ bool is_special_file(const std::filesystem::path& file);
 /// Writes a whole file so that its name never shows half of it; special files are written in place. Throws
 /// OutputError.
 void write_file(const std::filesystem::path& file, std::span<const uint8_t> bytes);
+void write_file(const std::filesystem::path& file, std::string_view text);
 
 }  // namespace hqtrack

@@ -23,7 +23,7 @@ std::string read(const fs::path& file) {
 }
 
 void write(const fs::path& file, const std::string& text) {
-  write_file(file, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_file(file, text);
 }
 
 class OutputFileTest : public ::testing::Test {

@@ -14,14 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr double kTolerance = 1e-6;
-
-json read_json(const fs::path& file) {
-  std::ifstream stream(file);
-  if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
-  return json::parse(stream);
-}
-
 void check_value(Report& report, const std::string& name, const std::optional<double>& found,
                  const json& expected) {
   const bool is_same = expected.is_null() ? !found.has_value()
@@ -107,6 +99,12 @@ void check_object(const json& object, const std::vector<at::Tensor>& truth,
 }
 
 }  // namespace
+
+json read_json(const fs::path& file) {
+  std::ifstream stream(file);
+  if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
+  return json::parse(stream);
+}
 
 void check_davis(const fs::path& folder, Report& report) {
   report.guard("cases", [&] { check_cases(read_json(folder / "cases.json"), report); });

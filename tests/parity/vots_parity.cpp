@@ -15,14 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr double kTolerance = 1e-6;
-
-json read_json(const fs::path& file) {
-  std::ifstream stream(file);
-  if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
-  return json::parse(stream);
-}
-
 /// Numbers, nulls and lists of them.
 bool is_close(const json& found, const json& expected) {
   if (expected.is_array()) {
