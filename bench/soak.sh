@@ -36,6 +36,7 @@ for program in "$hqtrack" "$server"; do
 done
 [[ -n $folder ]] || folder=$(mktemp -d)
 mkdir -p "$folder"
+rm -f "$folder/rows" # of an earlier run
 port=$((20000 + RANDOM % 20000))
 camera=0 track=0
 # shellcheck disable=SC2317 # called by the trap

@@ -76,6 +76,6 @@ step "Tracker, wide clips" train vmos tracker_2 "$out/tracker_1/weights.safetens
   --set train.crop_height_px=177 --set train.crop_width_px=305 --set train.clip_frames=5
 cp "$out/tracker_2/weights.safetensors" "$out/nano.safetensors"
 step "Refiner" train refiner refiner "$out/nano.safetensors" --set "tracker.weights=$out/nano.safetensors" \
-  --set train.num_steps=2000 --set train.learning_rate=1e-3 --set train.ema_decay=0.995 --set train.refiner.tracked_share=0.4 "$@"
+  --set train.num_steps=3600 --set train.learning_rate=1e-3 --set train.ema_decay=0.995 --set train.refiner.tracked_share=0.4 "$@"
 "$hqtrack" convert "$out/refiner/weights.safetensors" "$out/nano_refiner.safetensors" --trunk "$out/nano.safetensors" --overwrite
 say "The weights are in $out (everything took $(elapsed "$start"))."
