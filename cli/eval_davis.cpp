@@ -95,24 +95,24 @@ std::optional<DavisArguments> parse_davis_arguments(std::span<const std::string>
   return DavisArguments{
       .rules = kind == "davis" ? VosRules::kDavis : VosRules::kYoutubeVos,
       .kind = kind,
-      .root = line->text("root"),
-      .list_file = line->text("list"),
-      .mask_output = line->text("masks"),
+      .root = *line->given("root"),
+      .list_file = line->given("list").value_or(""),
+      .mask_output = line->given("masks").value_or(""),
       .zip_output = line->given("zip").value_or(""),
-      .results = line->text("results"),
-      .attributes = line->text("attributes"),
+      .results = line->given("results").value_or(""),
+      .attributes = line->given("attributes").value_or(""),
       .by_kind = line->options["by-kind"].as<bool>(),
       .by_score = line->options["by-score"].as<bool>(),
       .from_boxes = line->options["from-boxes"].as<bool>(),
       .num_jobs = line->has("jobs") ? parse_integer("--jobs", line->text("jobs"), 1, kMostJobs) : 1,
-      .outputs = parse_eval_outputs(*line),
+      .outputs = parse_eval_outputs(*line, kind),
       .network = parse_network(*line)};
 }
 
 /// Looks at the outputs before hours of work: masks must not replace those they are compared with.
 void check_outputs(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences) {
   check_eval_outputs(arguments.outputs);
-  if (!arguments.zip_output.empty()) const OutputFile trial(arguments.zip_output);
+  if (!arguments.zip_output.empty()) check_regular_output(arguments.zip_output);
   if (arguments.mask_output.empty()) return;
   for (const DavisSequence& sequence : sequences) {
     const AnnotatedFrame& first = sequence.frames.front();
@@ -183,7 +183,7 @@ int run_eval_davis(std::span<const std::string> args) {
   print(davis_table_foot(scores));
   print_groups(*arguments, scores, run);
   pack(*arguments, sequences);
-  write_eval_outputs(arguments->outputs, davis_json(scores, run), arguments->kind, [&] {
+  write_eval_outputs(arguments->outputs, davis_json(scores, run), [&] {
     facts.emplace_back("data set", arguments->root.string());
     const ReportFacts figures = run_facts(scores.frames_per_second());
     facts.insert(facts.end(), figures.begin(), figures.end());

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <span>
 
+#include "cli/track_arguments.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -33,24 +34,34 @@ void add_eval_options(po::options_description& options) {
       "allow-missing", po::bool_switch());
 }
 
-EvalOutputs parse_eval_outputs(const CommandLine& line) {
-  return {.json = line.given("json").value_or(""),
-          .csv = line.given("csv").value_or(""),
-          .report = line.given("report").value_or(""),
-          .against = line.given("against").value_or(""),
-          .allows_missing = line.options["allow-missing"].as<bool>()};
+EvalOutputs parse_eval_outputs(const CommandLine& line, const std::string& kind) {
+  EvalOutputs outputs{.json = line.given("json").value_or(""),
+                      .csv = line.given("csv").value_or(""),
+                      .report = line.given("report").value_or(""),
+                      .against = line.given("against").value_or(""),
+                      .other = {},
+                      .allows_missing = line.options["allow-missing"].as<bool>()};
+  if (!outputs.against.empty()) outputs.other = read_evaluation(outputs.against, kind);
+  return outputs;
 }
 
 void check_eval_outputs(const EvalOutputs& outputs) {
-  for (const fs::path& file : {outputs.json, outputs.csv, outputs.report}) {
-    if (file.empty()) continue;
-    if (fs::is_directory(file)) throw OutputError(file.string() + ": expected a file, found a folder");
-    if (!is_special_file(file)) const OutputFile trial(file);
+  const std::vector<fs::path> files = {outputs.json, outputs.csv, outputs.report};
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i].empty()) continue;
+    for (size_t k = 0; k < i; ++k) {
+      if (files[k].empty() || !is_same_place(files[i], files[k])) continue;
+      throw UsageError("--json, --csv, --report: expected different files, found " + files[i].string() +
+                       " twice");
+    }
+    if (!is_special_file(files[i])) check_regular_output(files[i]);
   }
-  if (!outputs.against.empty() && !fs::is_regular_file(outputs.against)) {
-    throw MediaError(outputs.against.string() +
-                     ": expected the JSON of another evaluation, found no such file");
-  }
+}
+
+void check_regular_output(const fs::path& file) {
+  if (fs::is_directory(file)) throw OutputError(file.string() + ": expected a file, found a folder");
+  if (is_special_file(file)) throw OutputError(file.string() + ": expected a file, found a device");
+  const OutputFile trial(file);
 }
 
 std::function<void(const std::string&)> fault_listener(const EvalOutputs& outputs) {
@@ -58,13 +69,13 @@ std::function<void(const std::string&)> fault_listener(const EvalOutputs& output
   return [](const std::string& fault) { log_warning(fault); };
 }
 
-void write_eval_outputs(const EvalOutputs& outputs, const std::string& json, const std::string& kind,
+void write_eval_outputs(const EvalOutputs& outputs, const std::string& json,
                         const std::function<HtmlReport()>& make_report) {
   if (!outputs.json.empty()) write_file(outputs.json, json);
   if (outputs.csv.empty() && outputs.report.empty() && outputs.against.empty()) return;
   HtmlReport report = make_report();
   if (!outputs.against.empty()) {
-    compare_with(report, outputs.against, kind);
+    compare_with(report, outputs.other, outputs.against.stem().string());
     print("\n" + difference_table(report));
   }
   if (!outputs.csv.empty()) write_file(outputs.csv, to_csv(report));
@@ -114,7 +125,7 @@ ReportFacts run_facts(const std::optional<double>& frames_per_second) {
 
 void print(const std::string& lines) {
   std::fputs(lines.c_str(), stdout);
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) throw OutputError("standard output: cannot be written");
 }
 
 }  // namespace hqtrack

@@ -18,21 +18,25 @@ namespace hqtrack {
 struct EvalOutputs {
   std::filesystem::path json, csv, report;  // empty: not wanted
   std::filesystem::path against;            // JSON of another run; empty: none
+  nlohmann::json other;                     // what it holds
   bool allows_missing = false;
 };
 
 /// Adds --json, --csv, --report, --against and --allow-missing.
 void add_eval_options(boost::program_options::options_description& options);
-EvalOutputs parse_eval_outputs(const CommandLine& line);
+/// kind: of the data set. Reads the other run. Throws MediaError.
+EvalOutputs parse_eval_outputs(const CommandLine& line, const std::string& kind);
 
-/// Looks at the outputs before hours of work. Throws OutputError.
+/// Looks at the outputs before hours of work. Throws OutputError, and UsageError for one file twice.
 void check_eval_outputs(const EvalOutputs& outputs);
+/// The same for one file, which cannot be a device.
+void check_regular_output(const std::filesystem::path& file);
 
 /// Says a fault of results on stderr; empty where none is allowed.
 std::function<void(const std::string&)> fault_listener(const EvalOutputs& outputs);
 
 /// Writes what is wanted and prints the differences to the other run.
-void write_eval_outputs(const EvalOutputs& outputs, const std::string& json, const std::string& kind,
+void write_eval_outputs(const EvalOutputs& outputs, const std::string& json,
                         const std::function<HtmlReport()>& make_report);
 
 /// Trackers that share their networks, one for each of `num_jobs` threads, which share the cores.
@@ -45,7 +49,7 @@ std::vector<std::unique_ptr<SequenceTracker>> make_trackers(const Config& config
 ReportFacts tracker_facts(const Config& config, const std::string& device);
 ReportFacts run_facts(const std::optional<double>& frames_per_second);
 
-/// Prints lines at once.
+/// Prints lines at once. Throws OutputError.
 void print(const std::string& lines);
 
 }  // namespace hqtrack

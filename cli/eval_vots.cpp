@@ -67,7 +67,7 @@ std::optional<VotsEvalArguments> parse_arguments(std::span<const std::string> ar
       .results = *results,
       .tracks = tracks,
       .num_jobs = line->has("jobs") ? parse_integer("--jobs", line->text("jobs"), 1, kMostJobs) : 1,
-      .outputs = parse_eval_outputs(*line),
+      .outputs = parse_eval_outputs(*line, "vots"),
       .network = parse_network(*line)};
 }
 
@@ -90,6 +90,13 @@ int run_eval_vots(std::span<const std::string> args) {
   const auto arguments = parse_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   const std::vector<VotsSequence> sequences = read_vots_dataset(arguments->dataset);
+  for (const VotsSequence& sequence : sequences) {
+    std::error_code ignored;
+    if (!arguments->tracks ||
+        !fs::equivalent(vots_results_folder(arguments->results, sequence), sequence.folder, ignored))
+      continue;
+    throw UsageError("--results: " + arguments->results.string() + " would replace files of the data set");
+  }
   check_eval_outputs(arguments->outputs);
   VotsRun run{.config = {},
               .weights = {},
@@ -104,7 +111,7 @@ int run_eval_vots(std::span<const std::string> args) {
   print(vots_table_head());
   for (const VotsSequenceScores& sequence : scores.sequences) print(vots_table_row(sequence));
   print(vots_table_foot(scores));
-  write_eval_outputs(arguments->outputs, vots_json(scores, run), "vots", [&] {
+  write_eval_outputs(arguments->outputs, vots_json(scores, run), [&] {
     facts.emplace_back("data set", arguments->dataset.string());
     facts.emplace_back("results", arguments->results.string());
     const ReportFacts figures = run_facts(std::nullopt);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <span>
 #include <string>
@@ -97,6 +98,8 @@ int run_guarded(std::span<const std::string> args) {
     return fail(ExitCode::kDevice, e.what_without_backtrace());
   } catch (const c10::Error& e) {
     return fail(ExitCode::kInternal, e.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return fail(ExitCode::kInput, e.path1().string() + ": " + e.code().message());
   } catch (const std::bad_alloc&) {
     return fail(ExitCode::kInternal, "out of memory");
   } catch (const std::exception& e) {

@@ -69,6 +69,7 @@ std::optional<VotsArguments> parse_vots_arguments(std::span<const std::string> a
       throw UsageError("--" + std::string(option) + ": has no meaning without --init-workspace");
     }
   }
+  if (line->has("folder") && line->has("log")) throw UsageError("--log: has no meaning with --folder");
   if (workspace && line->has("log")) throw UsageError("--log: has no meaning with --init-workspace");
   return VotsArguments{.workspace = workspace,
                        .folder = line->given("folder"),

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "cli/paths.h"
 #include "core/error.h"
@@ -53,14 +54,19 @@ std::string trackers_ini(const VotsWorkspace& workspace) {
   // The toolkit empties it for trackers.
   const char* const libraries = std::getenv("LD_LIBRARY_PATH");
   if (libraries != nullptr && *libraries != '\0') {
-    text += "env_LD_LIBRARY_PATH = " + std::string(libraries) + "\n";
+    text += "env_LD_LIBRARY_PATH = ";
+    for (const char letter : std::string_view(libraries))
+      text += letter == '%' ? "%%" : std::string(1, letter);
+    text += "\n";
   }
   return text;
 }
 
-void write_new(const fs::path& file, const std::string& text) {
-  if (fs::exists(file)) throw OutputError(file.string() + ": exists already; expected a new workspace");
-  write_file(file, text);
+/// For a shell.
+std::string shell_quoted(const std::string& argument) {
+  std::string text = "'";
+  for (const char letter : argument) text += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return text + "'";
 }
 
 }  // namespace
@@ -71,13 +77,17 @@ void write_vots_workspace(const VotsWorkspace& workspace) {
     throw UsageError("--name: expected letters, digits, - and _, found '" + workspace.name + "'");
   }
   const bool is_local = workspace.stack == "local";
-  write_new(workspace.folder / "trackers.ini", trackers_ini(workspace));
-  write_new(workspace.folder / "config.yaml",
-            "registry: [./trackers.ini]\nstack: " + (is_local ? "./stack.yaml" : workspace.stack) +
-                "\nsequences: sequences\n");
-  if (is_local) write_new(workspace.folder / "stack.yaml", kLocalStack);
+  for (const char* name : {"trackers.ini", "config.yaml", "stack.yaml"}) {
+    const fs::path file = workspace.folder / name;
+    if (fs::exists(file)) throw OutputError(file.string() + ": exists already; expected a new workspace");
+  }
+  write_file(workspace.folder / "trackers.ini", trackers_ini(workspace));
+  write_file(workspace.folder / "config.yaml",
+             "registry: [./trackers.ini]\nstack: " + (is_local ? "./stack.yaml" : workspace.stack) +
+                 "\nsequences: sequences\n");
+  if (is_local) write_file(workspace.folder / "stack.yaml", std::string_view(kLocalStack));
 
-  const std::string folder = quoted(workspace.folder.string());
+  const std::string folder = shell_quoted(workspace.folder.string());
   std::printf("%s is a workspace of the VOT toolkit (what `vot initialize` would make). Next:\n",
               workspace.folder.c_str());
   if (is_local) {

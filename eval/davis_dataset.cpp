@@ -64,6 +64,9 @@ std::vector<std::string> read_list(const fs::path& root, const fs::path& list_fi
   std::set<std::string> seen;
   for (std::string line; std::getline(stream, line);) {
     const std::string name = sequence_of_line(line.substr(0, line.find('#')));
+    if (name.find('/') != std::string::npos || name == "." || name == "..") {
+      throw MediaError(file.string() + ": expected the name of a sequence, found '" + name + "'");
+    }
     if (!name.empty() && seen.insert(name).second) names.push_back(name);
   }
   if (names.empty()) throw MediaError(file.string() + ": expected the names of sequences, found none");

@@ -44,8 +44,9 @@ std::vector<ReportMeasure> measures_of(const VotsMeasures& measures) {
           {"NRE", measures.nre},         {"DRE", measures.dre},           {"ADQ", measures.adq}};
 }
 
-/// A picture with the masks drawn over it, as JPEG.
+/// A picture with the masks drawn over it, as JPEG; nothing where their sizes differ.
 std::vector<uint8_t> overlay_jpeg(const at::Tensor& image, const at::Tensor& label_mask) {
+  if (image.size(0) != label_mask.size(0) || image.size(1) != label_mask.size(1)) return {};
   TrackedFrame tracked;
   tracked.frame.image = image;
   tracked.label_mask = label_mask.contiguous();
@@ -188,7 +189,10 @@ void add_curves(HtmlReport& report, const Json& other) {
   for (ReportPlot& plot : report.plots) {
     ReportCurve curve{.name = report.other_name, .points = {}};
     if (plot.title == kQualityPlot && other.value("success", Json()).is_array()) {
-      const auto success = other["success"].get<std::vector<double>>();
+      const Json& values = other["success"];
+      const bool is_curve =
+          values.size() > 1 && std::ranges::all_of(values, [](const Json& v) { return v.is_number(); });
+      const auto success = is_curve ? values.get<std::vector<double>>() : std::vector<double>();
       for (size_t k = 0; k < success.size(); ++k) {
         curve.points.emplace_back(static_cast<double>(k) / static_cast<double>(success.size() - 1),
                                   success[k]);
@@ -277,16 +281,20 @@ HtmlReport vots_report(const VotsScores& scores, const std::vector<VotsSequence>
   return report;
 }
 
-void compare_with(HtmlReport& report, const fs::path& file, const std::string& kind) {
+Json read_evaluation(const fs::path& file, const std::string& kind) {
   std::ifstream stream(file);
-  const Json other = Json::parse(stream, nullptr, false);
+  Json other = Json::parse(stream, nullptr, false);
   const bool is_ours = other.is_object() && other.value("program", Json()) == "hqtrack" &&
                        other.value("kind", Json()) == kind && other.contains("sequences");
   if (!is_ours) {
     throw MediaError(file.string() + ": expected the JSON of `hqtrack eval " + kind +
                      "`, found another file");
   }
-  report.other_name = file.stem().string();
+  return other;
+}
+
+void compare_with(HtmlReport& report, const Json& other, const std::string& name) {
+  report.other_name = name;
   fill(report.measures, other);
   add_curves(report, other);
   for (ReportSequence& sequence : report.sequences) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,10 +20,13 @@ HtmlReport davis_report(const DavisScores& scores, const std::vector<DavisSequen
 HtmlReport vots_report(const VotsScores& scores, const std::vector<VotsSequence>& sequences,
                        const std::filesystem::path& results, const ReportFacts& facts);
 
-/// Fills in the numbers of another run, from the JSON that an evaluation of the same kind wrote ("davis",
-/// "youtube-vos" or "vots"). Sequences and objects that it lacks stay without. Throws MediaError naming the
-/// file.
-void compare_with(HtmlReport& report, const std::filesystem::path& json, const std::string& kind);
+/// The JSON that an evaluation of this kind wrote ("davis", "youtube-vos" or "vots"). Throws MediaError
+/// naming the file.
+nlohmann::json read_evaluation(const std::filesystem::path& file, const std::string& kind);
+
+/// Fills in the numbers of another run, which is called `name`. Sequences and objects that it lacks stay
+/// without.
+void compare_with(HtmlReport& report, const nlohmann::json& other, const std::string& name);
 
 /// A line a sequence for which both runs have numbers, and one for all: what was, what is, what was gained.
 std::string difference_table(const HtmlReport& report);

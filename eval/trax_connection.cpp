@@ -81,6 +81,8 @@ TraxConnection::~TraxConnection() {
 
 TraxConnection TraxConnection::from_environment(const std::string& log_file) {
   if (const auto port = number_in_environment("TRAX_SOCKET")) {
+    if (*port > 65535)
+      throw MediaError("TRAX_SOCKET: expected a port up to 65535, found " + std::to_string(*port));
     const int socket = connected_socket(*port);
     redirect(log_file);
     return {socket, socket};

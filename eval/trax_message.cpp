@@ -15,7 +15,7 @@ bool is_word(char letter) { return std::isalnum(static_cast<unsigned char>(lette
 std::optional<std::string> take_argument(std::string_view& rest) {
   std::string text;
   if (rest.front() != '"') {
-    const size_t end = std::min(rest.find(' '), rest.size());
+    const size_t end = std::min(rest.find_first_of(" \r"), rest.size());
     text = rest.substr(0, end);
     rest.remove_prefix(end);
     return text;

@@ -274,11 +274,10 @@ VotMask mask_from_runs(std::array<int64_t, 4> box, const std::vector<int64_t>& r
   int64_t position = 0;
   uint8_t value = 0;
   for (const int64_t run : runs) {
-    if (run < 0 || run > width * height - position) {
-      throw MediaError("expected runs of " + std::to_string(width * height) + " pixels in all, found more");
-    }
-    std::fill_n(mask.pixels.begin() + position, run, value);
-    position += run;
+    if (run < 0) throw MediaError("expected runs of 0 and more pixels, found " + std::to_string(run));
+    const int64_t length = std::min(run, width * height - position);
+    std::fill_n(mask.pixels.begin() + position, length, value);
+    position += length;
     value ^= 1;
   }
   return mask;

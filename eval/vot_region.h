@@ -50,7 +50,7 @@ std::string to_trax_text(const VotRegion& region);
 
 /// The pixels of a mask, background first, row by row.
 std::vector<int64_t> to_runs(const VotMask& mask);
-/// Throws MediaError when the runs cover more than the box.
+/// Runs beyond the box are dropped, as the toolkit does it. Throws MediaError for a negative one.
 VotMask mask_from_runs(std::array<int64_t, 4> box, const std::vector<int64_t>& runs);
 
 /// The mask with the smallest box around its pixels. As in the toolkit a mask without pixels, or with pixels

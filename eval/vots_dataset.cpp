@@ -156,6 +156,9 @@ std::vector<VotsSequence> read_vots_dataset(const fs::path& root) {
   std::vector<VotsSequence> sequences;
   for (std::string line; std::getline(stream, line);) {
     const std::string name = trimmed(line);
+    if (name.find('/') != std::string::npos || name == "." || name == "..") {
+      throw MediaError(list.string() + ": expected the name of a folder beside it, found '" + name + "'");
+    }
     if (!name.empty()) sequences.push_back(read_sequence(root, name));
   }
   if (sequences.empty()) throw MediaError(list.string() + ": expected the names of sequences, found none");

@@ -76,25 +76,27 @@ VotsScores evaluate_vots_results(const std::vector<VotsSequence>& sequences, con
 
 void write_vots_results(const fs::path& folder, const VotsSequence& sequence,
                         const std::vector<VotsObjectResult>& results) {
-  const fs::path final_folder = vots_results_folder(folder, sequence), part = final_folder.string() + ".part";
-  std::error_code error;
-  fs::remove_all(part, error);
+  const fs::path own = vots_results_folder(folder, sequence);
   for (size_t i = 0; i < results.size(); ++i) {
-    const std::string stem = (part / sequence.result_stem(sequence.objects[i])).string();
-    write_vot_trajectory(stem + ".bin", results[i].trajectory);
+    const std::string stem = (own / sequence.result_stem(sequence.objects[i])).string();
+    if (fs::exists(stem + ".txt")) {
+      throw OutputError(stem + ".txt: expected no results as text, which would hide new ones, found some");
+    }
     write_vot_values(stem + "_confidence.value", results[i].confidence);
     write_vot_values(stem + "_time.value", results[i].time);
+    write_vot_trajectory(stem + ".bin", results[i].trajectory);
   }
-  fs::remove_all(final_folder, error);
-  fs::rename(part, final_folder, error);
-  if (error) throw OutputError(final_folder.string() + ": cannot be written: " + error.message());
 }
 
 bool has_vots_results(const fs::path& folder, const VotsSequence& sequence) {
   const fs::path own = vots_results_folder(folder, sequence);
   return std::ranges::all_of(sequence.objects, [&](const VotsObject& object) {
-    const std::string stem = (own / sequence.result_stem(object)).string();
-    return fs::exists(stem + ".bin") || fs::exists(stem + ".txt");
+    try {
+      read_result(sequence, own / sequence.result_stem(object));
+      return true;
+    } catch (const MediaError&) {
+      return false;
+    }
   });
 }
 

@@ -26,12 +26,12 @@ struct VotsObjectResult {
   std::vector<std::string> confidence, time;  // empty where there is none; seconds
 };
 
-/// Writes the results of a sequence, objects in its order, as the toolkit would: all of its files or none.
-/// Throws OutputError.
+/// Writes the results of a sequence, objects in its order, as the toolkit would, the regions of an object
+/// last. Throws OutputError, also where results as text would hide them.
 void write_vots_results(const std::filesystem::path& folder, const VotsSequence& sequence,
                         const std::vector<VotsObjectResult>& results);
 
-/// Whether all files of a sequence are there, as `vot evaluate` asks.
+/// Whether the regions of all objects of a sequence are there, one for each frame.
 bool has_vots_results(const std::filesystem::path& folder, const VotsSequence& sequence);
 
 }  // namespace hqtrack

@@ -72,8 +72,7 @@ TEST_F(VotsProgram, WritesAWorkspaceOnce) {
       "tiny", "--threads",        "1",       "--set",    "refine=off"};
   const Finished run = run_program(args);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_NE(run.out.find("vot evaluate --workspace \"" + workspace + "\" tiny"), std::string::npos)
-      << run.out;
+  EXPECT_NE(run.out.find("vot evaluate --workspace '" + workspace + "' tiny"), std::string::npos) << run.out;
   const std::string ini = read_text(fs::path(workspace) / "trackers.ini");
   EXPECT_TRUE(ini.starts_with("[tiny]\n")) << ini;
   EXPECT_NE(ini.find(" vots --config " + model() + " --set refine=off --threads 1 --log \"" + workspace),
@@ -140,6 +139,55 @@ TEST_F(VotsProgram, EvaluatesTracksAndCompares) {
                          "--allow-missing"})
                 .exit_code,
             0);
+}
+
+TEST_F(VotsProgram, NeverReplacesTheDataSet) {
+  const fs::path set = file("set");
+  fs::copy(data(), set, fs::copy_options::recursive);
+  const auto run = [&](const fs::path& results) {
+    return run_program({"eval", "vots", "--dataset", set.string(), "--results", results.string(), "--run",
+                        "--config", model(), "--device", "cpu"});
+  };
+  EXPECT_EQ(run(set).exit_code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_TRUE(fs::exists(set / "gone" / "groundtruth.txt"));
+  EXPECT_TRUE(fs::exists(set / "gone" / "color" / "00000001.jpg"));
+  std::ofstream(set / "list.txt") << "../set/gone\n";
+  const Finished outside = run(file("results"));
+  EXPECT_EQ(outside.exit_code, static_cast<int>(ExitCode::kInput));
+  EXPECT_NE(outside.err.find("list.txt: expected the name of a folder beside it"), std::string::npos)
+      << outside.err;
+}
+
+TEST_F(VotsProgram, DamagedResultsAreTrackedAgainAndOthersAreKept) {
+  const std::vector<std::string> run = {
+      "eval",  "vots",     "--dataset", data().string(), "--results", file("results").string(),
+      "--run", "--config", model(),     "--device",      "cpu"};
+  ASSERT_EQ(run_program(run).exit_code, 0);
+  const fs::path gone = file("results") / "gone" / "gone_001.bin";
+  const std::string whole = read_text(gone);
+  std::ofstream(gone) << whole.substr(0, 100);
+  std::ofstream(file("results") / "gone" / "notes.txt") << "mine";
+  ASSERT_EQ(run_program(run).exit_code, 0);
+  EXPECT_EQ(read_text(gone), whole);
+  EXPECT_EQ(read_text(file("results") / "gone" / "notes.txt"), "mine");
+}
+
+TEST_F(VotsProgram, ComparesWithARunWhoseFileItReplaces) {
+  const auto evaluate = [&](const char* tracker, std::vector<std::string> more) {
+    std::vector<std::string> args = {"eval",      "vots",
+                                     "--dataset", data().string(),
+                                     "--results", (data().parent_path() / "results" / tracker).string(),
+                                     "--json",    file("a.json").string()};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_program(args);
+  };
+  ASSERT_EQ(evaluate("drifts", {}).exit_code, 0);
+  const Finished compared = evaluate("perfect", {"--against", file("a.json").string()});
+  EXPECT_NE(compared.out.find("0.4748 0.9719 +0.4971"), std::string::npos) << compared.out;
+  EXPECT_EQ(evaluate("perfect", {"--csv", file("a.json").string()}).exit_code,
+            static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(evaluate("perfect", {"--against", file("input").string()}).exit_code,
+            static_cast<int>(ExitCode::kInput));
 }
 
 }  // namespace

@@ -221,8 +221,8 @@ TEST_F(TraxDialogue, TheEndOfTheInputIsAQuit) {
 TEST_F(TraxDialogue, TellsTheOtherEndWhatIsWrong) {
   start();
   hear();
-  say("@@TRAX:initialize \"mask:4,5,3,2,0,600\" ");
-  EXPECT_NE(hear().find("@@TRAX:quit \"trax.reason=expected runs of 6 pixels"), std::string::npos);
+  say("@@TRAX:initialize \"mask:4,5,3,2,0,-6\" ");
+  EXPECT_NE(hear().find("@@TRAX:quit \"trax.reason=expected runs of 0 and more"), std::string::npos);
   EXPECT_EQ(hear(), "");
   EXPECT_NE(fault.find("expected runs"), std::string::npos);
 }

@@ -70,8 +70,9 @@ TEST(VotRegion, SaysWhatIsWrong) {
   EXPECT_NE(fault_of("").find("expected a region"), std::string::npos);
   EXPECT_NE(fault_of("1,2,3").find("even count"), std::string::npos);
   EXPECT_NE(fault_of("m1,2,3").find("x,y,width,height,runs"), std::string::npos);
-  EXPECT_NE(fault_of("m1,2,3,3,5,9").find("runs of 9 pixels in all, found more"), std::string::npos);
-  EXPECT_NE(fault_of("m1,2,3,3,-1").find("found more"), std::string::npos);
+  EXPECT_NE(fault_of("m1,2,3,3,-1").find("0 and more pixels, found -1"), std::string::npos);
+  EXPECT_EQ(to_text(mask_of("m1,2,3,3,0,4,2,9")), "m1,2,3,3,0,4,2,3")
+      << "what lies beyond the box is dropped";
   EXPECT_NE(fault_of("m0,0,900000,900000,1").find("at most 32768 pixels a side"), std::string::npos);
   EXPECT_NE(fault_of("m1,x").find("whole numbers, found 'm1,x'"), std::string::npos);
 }

@@ -230,7 +230,7 @@ TEST_F(VotsTest, ComparesTwoRuns) {
   };
   std::ofstream(folder() / "drifts.json") << vots_json(scores("drifts"), {});
   HtmlReport report = vots_report(scores("perfect"), sequences, fixture() / "results" / "perfect", {});
-  compare_with(report, folder() / "drifts.json", "vots");
+  compare_with(report, read_evaluation(folder() / "drifts.json", "vots"), "drifts");
   EXPECT_EQ(report.other_name, "drifts");
   EXPECT_EQ(report.measures[0].name, "Quality");
   EXPECT_DOUBLE_EQ(*report.measures[0].other, scores("drifts").measures.quality);
@@ -244,7 +244,7 @@ TEST_F(VotsTest, ComparesTwoRuns) {
   EXPECT_EQ(report.sequences[0].worst.at(0).object, "1");
   EXPECT_FALSE(report.sequences[0].worst.at(0).truth_jpeg.empty());
   EXPECT_NE(error_of([&] {
-              compare_with(report, folder() / "drifts.json", "davis");
+              read_evaluation(folder() / "drifts.json", "davis");
             }).find("expected the JSON of `hqtrack eval davis`"),
             std::string::npos);
   const std::string csv = to_csv(report);
