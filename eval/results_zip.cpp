@@ -16,7 +16,9 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw MediaError(folder.string() + ": expected masks, found no such folder");
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
+    const bool is_part = entry.path().stem().extension().string().starts_with(".part");  // of a killed run
+    if (entry.is_regular_file() && entry.path().extension() == ".png" && !is_part)
+      files.push_back(entry.path());
   }
   std::ranges::sort(files);
   return files;

@@ -17,7 +17,7 @@ using testing::TemporaryFolder;
 class ResultsZip : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* file : {"dog/00001.png", "dog/00000.png", "cat/00000.png", "left out/00000.png"}) {
+    for (const char* file : {"dog/00001.png", "dog/00000.png", "cat/00000.png", "left out/00000.png", "dog/00001.part.png", "dog/notes.txt"}) {
       fs::create_directories((masks() / file).parent_path());
       std::ofstream(masks() / file) << "content of " << file;
     }
