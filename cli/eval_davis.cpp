@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/eval_outputs.h"
+#include "cli/interruption.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/davis_dataset.h"
@@ -172,9 +173,11 @@ int run_eval_davis(std::span<const std::string> args) {
                .dataset = arguments->root.string(),
                .list = arguments->list_file.string()};
   ReportFacts facts = {{"results", arguments->results.string()}};
+  const Interruption interruption;
   EvaluationOptions options{.masks_folder = arguments->mask_output,
                             .from_boxes = arguments->from_boxes,
-                            .on_fault = fault_listener(arguments->outputs)};
+                            .on_fault = fault_listener(arguments->outputs),
+                            .stop = interruption.token()};
   options.on_sequence = [](const SequenceScores& sequence) { print(davis_table_row(sequence)); };
   print(davis_table_head());
   const DavisScores scores = arguments->results.empty()

@@ -6,12 +6,14 @@
 
 #include "cli/arguments.h"
 #include "cli/eval_outputs.h"
+#include "cli/interruption.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "eval/vots_evaluation.h"
 #include "eval/vots_results.h"
 #include "eval/vots_table.h"
+#include "io/output_file.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
@@ -24,7 +26,8 @@ Robustness, not-reported and drift-rate error, absence detection. Example:
   hqtrack eval vots --dataset W/sequences --results W/results/hqtrack
 
   --dataset DIR     list.txt and a folder a sequence, annotated in every frame
-  --results DIR     SEQUENCE/SEQUENCE_001.bin ... lie there, or below baseline/
+  --results DIR     baseline/SEQUENCE/SEQUENCE_001.bin ... lie there (baseline/
+                    may be left out)
   --run             track first and write the results there; sequences whose
                     results are complete are not tracked again
   --jobs N          sequences tracked at a time (1)
@@ -79,9 +82,13 @@ void track(const VotsEvalArguments& arguments, const std::vector<VotsSequence>& 
   run.device = resolve_device(arguments.network.device).str();
   const auto trackers = make_trackers(config, arguments.network, arguments.num_jobs);
   facts = tracker_facts(config, arguments.network.device);
-  run_vots_dataset(sequences, trackers, arguments.results, [](const VotsSequence& sequence, bool was_there) {
-    log_info(sequence.name + ": " + (was_there ? "its results are there" : "tracked"));
-  });
+  const Interruption interruption;
+  run_vots_dataset(
+      sequences, trackers, arguments.results,
+      [](const VotsSequence& sequence, bool was_there) {
+        log_info(sequence.name + ": " + (was_there ? "its results are there" : "tracked"));
+      },
+      interruption.token());
 }
 
 }  // namespace
@@ -98,6 +105,9 @@ int run_eval_vots(std::span<const std::string> args) {
     throw UsageError("--results: " + arguments->results.string() + " would replace files of the data set");
   }
   check_eval_outputs(arguments->outputs);
+  if (arguments->tracks) {
+    const OutputFile trial(arguments->results / "trial");
+  }
   VotsRun run{.config = {},
               .weights = {},
               .device = {},

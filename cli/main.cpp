@@ -92,6 +92,9 @@ int run_guarded(std::span<const std::string> args) {
     const int code = run(args);
     if (std::fflush(stdout) != 0) throw OutputError("standard output: cannot be written");
     return code;
+  } catch (const Interrupted& e) {
+    log_warning(e.what());
+    return static_cast<int>(e.code());
   } catch (const Error& e) {
     return fail(e.code(), e.what());
   } catch (const c10::OutOfMemoryError& e) {

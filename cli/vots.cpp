@@ -130,7 +130,13 @@ int run_vots(std::span<const std::string> args) {
     };
     const NetworkArguments& network = arguments->network;
     const fs::path config = network.config_file.empty() ? default_config_path() : network.config_file;
-    load_track_config(network);  // mistakes are better said now
+    // Mistakes are better said now.
+    const Config checked = load_track_config(network);
+    resolve_device(network.device);
+    if (!fs::exists(checked.tracker.weights)) {
+      throw WeightsError(checked.tracker.weights +
+                         ": expected the weights of the tracker, found no such file");
+    }
     pass("--config", fs::absolute(config).lexically_normal().string());
     if (!network.weights_file.empty()) pass("--weights", fs::absolute(network.weights_file).string());
     for (const std::string& setting : network.overrides) pass("--set", setting);

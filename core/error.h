@@ -48,5 +48,9 @@ struct OutputError : Error {
 struct DeviceError : Error {
   explicit DeviceError(const std::string& message) : Error(ExitCode::kDevice, message) {}
 };
+/// Somebody asked for a stop.
+struct Interrupted : Error {
+  Interrupted() : Error(ExitCode::kInterrupted, "interrupted; what is written is complete") {}
+};
 
 }  // namespace hqtrack

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <numeric>
 #include <thread>
 
@@ -17,6 +18,7 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kFrameDuration_us = 1'000'000 / 24;  // data sets of pictures have no clock
 
 std::string size_text(const at::Tensor& mask) {
@@ -169,6 +171,7 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
   const std::vector<size_t> scored = sequence.scored_frames();
   std::chrono::duration<double> tracking{0};
   for (size_t position = 1; position < sequence.frames.size(); ++position) {
+    if (options.stop.stop_requested()) throw Interrupted();
     Frame frame = read_frame(sequence, position);
     check_size(sequence.frames[position].image, frame.image, scorer.first_mask());
     const auto begin = std::chrono::steady_clock::now();
@@ -211,6 +214,7 @@ SequenceScores score_results(const DavisSequence& sequence, const fs::path& resu
   SequenceScorer scorer(sequence);
   const std::vector<size_t> scored = sequence.scored_frames();
   for (size_t position = 1; position < sequence.frames.size(); ++position) {
+    if (options.stop.stop_requested()) throw Interrupted();
     scorer.enter(position);
     if (!std::ranges::binary_search(scored, position)) continue;
     const fs::path file = mask_file(results_folder, sequence, position);
@@ -220,7 +224,7 @@ SequenceScores score_results(const DavisSequence& sequence, const fs::path& resu
       check_ids(file, mask, scorer);
     } catch (const MediaError& error) {
       if (!options.on_fault) throw;
-      options.on_fault(error.what());
+      options.on_fault(std::string(error.what()) + "; counted as empty");
     }
     scorer.score(position, mask);
   }
@@ -257,7 +261,7 @@ ScoreStatistics mean_statistics(const std::vector<SequenceScores>& sequences,
       ++count;
     }
   }
-  if (count == 0) return {};
+  if (count == 0) return {.mean = kNothing, .recall = kNothing, .decay = kNothing};
   return {.mean = sum.mean / count, .recall = sum.recall / count, .decay = sum.decay / count};
 }
 
@@ -295,7 +299,7 @@ DavisMeans SequenceScores::means() const {
     sum.f += means->f;
     ++count;
   }
-  return count > 0 ? DavisMeans{.j = sum.j / count, .f = sum.f / count} : sum;
+  return count > 0 ? DavisMeans{.j = sum.j / count, .f = sum.f / count} : DavisMeans{kNothing, kNothing};
 }
 
 std::optional<double> SequenceScores::boundary_iou() const {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@
 
 namespace hqtrack {
 
-/// Means over frames, objects or sequences, 0..1.
+/// Means over frames, objects or sequences, 0..1; NaN where nothing is scored.
 struct DavisMeans {
   double j = 0.0, f = 0.0;
   double j_and_f() const { return (j + f) / 2; }
@@ -88,11 +89,12 @@ struct EvaluationOptions {
   bool from_boxes = false;                  // the tracker sees the outer boxes of the first masks only
   std::function<void(const SequenceScores&)> on_sequence = {};  // after each one, in their order
   std::function<void(const std::string&)> on_fault = {};        // see evaluate_results; from any thread
+  std::stop_token stop = {};                                    // asked before each frame
 };
 
 /// Runs trackers over the sequences and scores what they give (semi-supervised). Each tracker has a thread
 /// and takes sequence after sequence. Throws MediaError naming the file: unreadable pictures, a first
-/// annotation without objects, sizes that differ.
+/// annotation without objects, sizes that differ. Throws Interrupted when asked to stop.
 DavisScores evaluate_trackers(const std::vector<DavisSequence>& sequences,
                               const std::vector<std::unique_ptr<SequenceTracker>>& trackers,
                               const EvaluationOptions& options = {});

@@ -1,6 +1,7 @@
 #include "eval/davis_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -56,13 +57,24 @@ Json to_json(const SequenceScores& sequence) {
   return json;
 }
 
+/// NaN: nothing was scored.
+std::string score_text(double value) {
+  char text[32] = "      -";
+  if (!std::isnan(value)) std::snprintf(text, sizeof text, "%7.4f", value);
+  return text;
+}
+
+std::string scores_text(const DavisMeans& means) {
+  return score_text(means.j) + " " + score_text(means.f) + " " + score_text(means.j_and_f());
+}
+
 std::string row(const std::string& name, const std::string& frames, const DavisMeans& means,
                 const std::optional<double>& boundary_iou, const std::optional<double>& frames_per_second) {
   char rate[32] = "-", boundary[32] = "-", numbers[128];
   if (frames_per_second) std::snprintf(rate, sizeof rate, "%.1f", *frames_per_second);
   if (boundary_iou) std::snprintf(boundary, sizeof boundary, "%.4f", *boundary_iou);
-  std::snprintf(numbers, sizeof numbers, " %7s %7.4f %7.4f %7.4f %7s %9s\n", frames.c_str(), means.j, means.f,
-                means.j_and_f(), boundary, rate);
+  std::snprintf(numbers, sizeof numbers, " %7s %s %7s %9s\n", frames.c_str(), scores_text(means).c_str(),
+                boundary, rate);
   std::string line = name;
   line.resize(std::max<size_t>(line.size(), 28), ' ');
   return line + numbers;
@@ -77,9 +89,9 @@ std::string share(int64_t part, int64_t whole) {
 
 std::string kind_row(const std::string& name, const DavisMeans& means, const LostCounts& lost) {
   char line[160];
-  std::snprintf(line, sizeof line, "%-20s %7.4f %7.4f %7.4f %8lld %8s %8s\n", name.c_str(), means.j, means.f,
-                means.j_and_f(), static_cast<long long>(lost.absent),
-                share(lost.rightly_said, lost.said).c_str(), share(lost.rightly_said, lost.absent).c_str());
+  std::snprintf(line, sizeof line, "%-20s %s %8lld %8s %8s\n", name.c_str(), scores_text(means).c_str(),
+                static_cast<long long>(lost.absent), share(lost.rightly_said, lost.said).c_str(),
+                share(lost.rightly_said, lost.absent).c_str());
   return line;
 }
 

@@ -36,7 +36,11 @@ constexpr std::array<std::pair<const char*, const char*>, 10> kKeys = {{{"J&F", 
                                                                         {"ADQ", "adq"}}};
 
 std::vector<ReportMeasure> measures_of(const DavisMeans& means, const std::optional<double>& boundary_iou) {
-  return {{"J&F", means.j_and_f()}, {"J", means.j}, {"F", means.f}, {"boundary IoU", boundary_iou}};
+  const auto scored = [](double value) { return std::isnan(value) ? std::nullopt : std::optional(value); };
+  return {{"J&F", scored(means.j_and_f())},
+          {"J", scored(means.j)},
+          {"F", scored(means.f)},
+          {"boundary IoU", boundary_iou}};
 }
 
 std::vector<ReportMeasure> measures_of(const VotsMeasures& measures) {

@@ -13,6 +13,9 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr int64_t kMaxSide_px = 1 << 15;  // result files keep 16 bits
+constexpr int64_t kMaxFrames = 1'000'000;
+
 using Properties = std::map<std::string, std::string>;
 
 std::string trimmed(const std::string& text) {
@@ -34,15 +37,16 @@ Properties read_properties(const fs::path& file) {
   return properties;
 }
 
-/// A whole number above 0; 0 where the key is missing.
-int64_t positive(const Properties& properties, const std::string& key, const fs::path& file) {
+/// A whole number from 1 to `most`; 0 where the key is missing.
+int64_t positive(const Properties& properties, const std::string& key, int64_t most, const fs::path& file) {
   const auto found = properties.find(key);
   if (found == properties.end()) return 0;
   const std::string& text = found->second;
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1) {
-    throw MediaError(file.string() + ": " + key + ": expected a number above 0, found '" + text + "'");
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > most) {
+    throw MediaError(file.string() + ": " + key + ": expected a number from 1 to " + std::to_string(most) +
+                     ", found '" + text + "'");
   }
   return value;
 }
@@ -114,9 +118,9 @@ VotsSequence read_sequence(const fs::path& root, const std::string& name) {
   const fs::path file = sequence.folder / "sequence";
   const Properties properties = read_properties(file);
   sequence.pictures = picture_pattern(properties, file);
-  sequence.length = positive(properties, "length", file);
-  sequence.width = positive(properties, "width", file);
-  sequence.height = positive(properties, "height", file);
+  sequence.length = positive(properties, "length", kMaxFrames, file);
+  sequence.width = positive(properties, "width", kMaxSide_px, file);
+  sequence.height = positive(properties, "height", kMaxSide_px, file);
   measure_pictures(sequence);
   if (sequence.length == 0) {
     throw MediaError(sequence.picture(0).string() + ": expected the pictures of a sequence, found none");
@@ -158,6 +162,9 @@ std::vector<VotsSequence> read_vots_dataset(const fs::path& root) {
     const std::string name = trimmed(line);
     if (name.find('/') != std::string::npos || name == "." || name == "..") {
       throw MediaError(list.string() + ": expected the name of a folder beside it, found '" + name + "'");
+    }
+    if (std::ranges::find(sequences, name, &VotsSequence::name) != sequences.end()) {
+      throw MediaError(list.string() + ": expected each sequence once, found '" + name + "' again");
     }
     if (!name.empty()) sequences.push_back(read_sequence(root, name));
   }

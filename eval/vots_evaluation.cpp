@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/error.h"
 #include "eval/parallel.h"
 #include "eval/vots_results.h"
 
@@ -18,10 +19,12 @@ std::string number(double value) {
   return text;
 }
 
-std::vector<VotsObjectResult> track_sequence(const VotsSequence& sequence, SequenceTracker& tracker) {
+std::vector<VotsObjectResult> track_sequence(const VotsSequence& sequence, SequenceTracker& tracker,
+                                             const std::stop_token& stop) {
   VotsTracker objects(tracker, VotsTracker::Kind::kMask);
   std::vector<VotsObjectResult> results(sequence.objects.size());
   for (int64_t frame = 0; frame < sequence.length; ++frame) {
+    if (stop.stop_requested()) throw Interrupted();
     std::vector<VotRegion> entering;
     for (const VotsObject& object : sequence.objects) {
       if (object.first_frame() == static_cast<size_t>(frame)) entering.push_back(object.truth[frame]);
@@ -45,7 +48,7 @@ std::vector<VotsObjectResult> track_sequence(const VotsSequence& sequence, Seque
 
 void run_vots_dataset(const std::vector<VotsSequence>& sequences,
                       const std::vector<std::unique_ptr<SequenceTracker>>& trackers, const fs::path& folder,
-                      const OnVotsSequence& on_sequence) {
+                      const OnVotsSequence& on_sequence, const std::stop_token& stop) {
   std::vector<char> was_there(sequences.size(), 0);
   for_each_item(
       sequences.size(), trackers.size(),
@@ -53,7 +56,7 @@ void run_vots_dataset(const std::vector<VotsSequence>& sequences,
         const VotsSequence& sequence = sequences[item];
         was_there[item] = has_vots_results(folder, sequence);
         if (was_there[item]) return;
-        write_vots_results(folder, sequence, track_sequence(sequence, *trackers[worker]));
+        write_vots_results(folder, sequence, track_sequence(sequence, *trackers[worker], stop));
       },
       [&](size_t item) {
         if (on_sequence) on_sequence(sequences[item], was_there[item] != 0);

@@ -59,8 +59,8 @@ VotsSequenceScores score_sequence(const VotsSequence& sequence, const fs::path& 
 }  // namespace
 
 fs::path vots_results_folder(const fs::path& folder, const VotsSequence& sequence) {
-  const fs::path baseline = folder / "baseline";
-  return (fs::is_directory(baseline) ? baseline : folder) / sequence.name;
+  const fs::path direct = folder / sequence.name;
+  return fs::is_directory(direct) ? direct : folder / "baseline" / sequence.name;
 }
 
 VotsScores evaluate_vots_results(const std::vector<VotsSequence>& sequences, const fs::path& folder,

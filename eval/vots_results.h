@@ -11,13 +11,13 @@ namespace hqtrack {
 /// What is wrong with a folder of results: one line each, and what is done about it.
 using OnFault = std::function<void(const std::string&)>;
 
-/// Scores the results of a tracker as the VOT toolkit stores them: FOLDER/SEQUENCE/STEM.bin or .txt, or the
-/// same below FOLDER/baseline. Throws MediaError naming the file: results that are missing, damaged, or of
-/// another length. With on_fault such an object counts as never reported, and on_fault hears of it.
+/// Scores the results of a tracker as the VOT toolkit stores them: FOLDER/baseline/SEQUENCE/STEM.bin or
+/// .txt, or the same without baseline/. Throws MediaError naming the file: results that are missing, damaged,
+/// or of another length. With on_fault such an object counts as never reported, and on_fault hears of it.
 VotsScores evaluate_vots_results(const std::vector<VotsSequence>& sequences,
                                  const std::filesystem::path& folder, const OnFault& on_fault = {});
 
-/// Where the results of a sequence lie.
+/// Where the results of a sequence lie, or will: below baseline/, unless the folder has the sequence itself.
 std::filesystem::path vots_results_folder(const std::filesystem::path& folder, const VotsSequence& sequence);
 
 /// What a tracker said of one object, an entry a frame.

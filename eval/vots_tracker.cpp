@@ -56,7 +56,7 @@ std::vector<VotsAnswer> VotsTracker::track(const std::filesystem::path& picture,
                                            const std::vector<VotRegion>& entering) {
   if (num_objects_ == 0 && entering.empty()) return {};
   if (num_objects_ + std::ssize(entering) > kMaxObjects) {
-    throw MediaError("expected at most 255 objects, found " +
+    throw MediaError(picture.string() + ": expected at most 255 objects, found " +
                      std::to_string(num_objects_ + std::ssize(entering)));
   }
   Frame frame{.index = num_frames_, .pts_us = num_frames_ * kFrameDuration_us, .image = read_image(picture)};

@@ -1,10 +1,15 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
 
 #include "core/error.h"
+#include "eval/davis_dataset.h"
 #include "tests/cli/program.h"
 #include "tests/eval/davis_folder.h"
 #include "tests/pipeline/tiny_model.h"
@@ -89,6 +94,26 @@ TEST_F(EvalProgram, NeverReplacesTheDataSet) {
   EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kUsage));
   EXPECT_NE(refused.err.find("would replace files of the data set"), std::string::npos) << refused.err;
   EXPECT_EQ(read_text(truth / "dog" / "00001.png"), before);
+}
+
+TEST_F(EvalProgram, InterruptionKeepsTheMasksThatAreWritten) {
+  const at::Tensor one = draw_labels(64, 96, {{1, 10, 10, 30, 20}});
+  write_davis_sequence(data(), "long", std::vector<at::Tensor>(2000, one));
+  std::ofstream(file("list.txt")) << "long\n";
+  Program program({"eval", "davis", "--root", data().string(), "--list", file("list.txt").string(),
+                   "--config", model().string(), "--device", "cpu", "--masks", file("masks").string()});
+  const fs::path tenth = file("masks") / "long" / "00010.png";
+  for (int tries = 0; tries < 600 && !fs::exists(tenth); ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  program.send(SIGTERM);
+  const Finished finished = program.wait();
+  EXPECT_EQ(finished.exit_code, static_cast<int>(ExitCode::kInterrupted)) << finished.err;
+  EXPECT_NE(finished.err.find("interrupted"), std::string::npos) << finished.err;
+  EXPECT_TRUE(fs::exists(tenth));
+  for (const auto& entry : fs::directory_iterator(file("masks") / "long")) {
+    EXPECT_EQ(read_annotation(entry.path()).size(0), 64) << entry.path();
+  }
 }
 
 TEST_F(EvalProgram, SaysWhatIsWrongByExitCode) {

@@ -129,7 +129,7 @@ TEST_F(VotsProgram, EvaluatesTracksAndCompares) {
   EXPECT_NE(compared.out.find("+0.0000"), std::string::npos) << compared.out;
   EXPECT_NE(read_text(file("a.csv")).find("object,late,3,32,"), std::string::npos);
 
-  fs::remove(file("results") / "gone" / "gone_001.bin");
+  fs::remove(file("results") / "baseline" / "gone" / "gone_001.bin");
   const Finished missing =
       run_program({"eval", "vots", "--dataset", data().string(), "--results", file("results").string()});
   EXPECT_EQ(missing.exit_code, static_cast<int>(ExitCode::kInput));
@@ -163,13 +163,13 @@ TEST_F(VotsProgram, DamagedResultsAreTrackedAgainAndOthersAreKept) {
       "eval",  "vots",     "--dataset", data().string(), "--results", file("results").string(),
       "--run", "--config", model(),     "--device",      "cpu"};
   ASSERT_EQ(run_program(run).exit_code, 0);
-  const fs::path gone = file("results") / "gone" / "gone_001.bin";
+  const fs::path gone = file("results") / "baseline" / "gone" / "gone_001.bin";
   const std::string whole = read_text(gone);
   std::ofstream(gone) << whole.substr(0, 100);
-  std::ofstream(file("results") / "gone" / "notes.txt") << "mine";
+  std::ofstream(file("results") / "baseline" / "gone" / "notes.txt") << "mine";
   ASSERT_EQ(run_program(run).exit_code, 0);
   EXPECT_EQ(read_text(gone), whole);
-  EXPECT_EQ(read_text(file("results") / "gone" / "notes.txt"), "mine");
+  EXPECT_EQ(read_text(file("results") / "baseline" / "gone" / "notes.txt"), "mine");
 }
 
 TEST_F(VotsProgram, ComparesWithARunWhoseFileItReplaces) {

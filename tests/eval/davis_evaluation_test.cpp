@@ -1,12 +1,15 @@
 #include "eval/davis_evaluation.h"
 
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 
 #include "core/error.h"
 #include "eval/davis_report.h"
+#include "eval/evaluation_report.h"
 #include "tests/eval/davis_folder.h"
 #include "tests/support/golden.h"
 
@@ -283,6 +286,28 @@ TEST_F(DavisEvaluation, AnObjectThatIsNeverScoredDoesNotCount) {
   EXPECT_FALSE(scores.sequences[0].objects[1].means());
   EXPECT_EQ(scores.means().j_and_f(), 1);
   EXPECT_EQ(nlohmann::json::parse(davis_json(scores, {}))["j_and_f"], 1.0);
+}
+
+TEST_F(DavisEvaluation, WithoutScoredFramesThereAreNoNumbers) {
+  const at::Tensor one = labels({{1, 5, 5, 10, 10}});
+  add_sequence("solo", {one});
+  const auto sequences = read_davis_dataset(root(), {}, VosRules::kYoutubeVos);
+  const DavisScores scores = evaluate_trackers(sequences, one_tracker({one}));
+  EXPECT_TRUE(std::isnan(scores.means().j));
+  EXPECT_TRUE(nlohmann::json::parse(davis_json(scores, {}))["j_and_f"].is_null());
+  EXPECT_EQ(davis_table_row(scores.sequences[0]).find("nan"), std::string::npos);
+  EXPECT_EQ(davis_table_foot(scores).find_first_of("0"), std::string::npos) << davis_table_foot(scores);
+  EXPECT_FALSE(davis_report(scores, sequences, {}).measures[0].value);
+}
+
+TEST_F(DavisEvaluation, StopsWhenAskedTo) {
+  const at::Tensor one = labels({{1, 5, 5, 10, 10}});
+  add_sequence("dog", {one, one, one, one});
+  std::stop_source source;
+  source.request_stop();
+  const auto sequences = read_davis_dataset(root(), {});
+  EXPECT_THROW(evaluate_trackers(sequences, one_tracker({one, one, one, one}), {.stop = source.get_token()}),
+               Interrupted);
 }
 
 TEST_F(DavisEvaluation, SeveralTrackersScoreAsOne) {

@@ -26,18 +26,19 @@ inline at::Tensor draw_labels(int64_t height, int64_t width, const std::vector<L
   return labels;
 }
 
-/// Adds a sequence in the layout of DAVIS: grey pictures whose brightness is the frame's number, and these
-/// annotations.
+/// Adds a sequence in the layout of DAVIS: grey pictures whose brightness is the frame's number (modulo 256),
+/// and these annotations.
 inline void write_davis_sequence(const std::filesystem::path& root, const std::string& name,
                                  const std::vector<at::Tensor>& annotations) {
   const auto images = root / "JPEGImages" / "480p" / name, masks = root / "Annotations" / "480p" / name;
   std::filesystem::create_directories(images);
   std::filesystem::create_directories(masks);
   for (size_t i = 0; i < annotations.size(); ++i) {
-    const std::string file = "0000" + std::to_string(i) + ".png";
+    const std::string number = std::to_string(i);
+    const std::string file = std::string(5 - number.size(), '0') + number + ".png";
     const at::Tensor& labels = annotations[i];
     write_image(images / file,
-                at::full({labels.size(0), labels.size(1), 3}, static_cast<int64_t>(i), at::kByte));
+                at::full({labels.size(0), labels.size(1), 3}, static_cast<int64_t>(i % 256), at::kByte));
     write_label_mask(masks / file, labels);
   }
 }

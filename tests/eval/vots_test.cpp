@@ -101,7 +101,7 @@ TEST_F(VotsTest, SaysWhatIsWrongWithADataSet) {
   add_sequence("one", {"length=2", "width=0", "height=9"});
   EXPECT_NE(error_of([&] {
               read_vots_dataset(data());
-            }).find("sequence: width: expected a number above 0, found '0'"),
+            }).find("sequence: width: expected a number from 1 to 32768, found '0'"),
             std::string::npos);
   add_sequence("one", {"length=2", "width=9", "height=9", "channels.color=%s.jpg"});
   EXPECT_NE(error_of([&] { read_vots_dataset(data()); }).find("expected a pattern as color/%08d.jpg"),
@@ -187,16 +187,16 @@ TEST_F(VotsTest, ARunWritesWhatTheToolkitWouldAndGoesOn) {
   };
   run_vots_dataset(sequences, trackers, results(), say);
   EXPECT_EQ(said, (std::vector<std::string>{"cross", "gone", "late"}));
-  const VotTrajectory late = read_vot_trajectory(results() / "late" / "late_3_001");
+  const VotTrajectory late = read_vot_trajectory(results() / "baseline" / "late" / "late_3_001");
   EXPECT_EQ(std::get<VotSpecial>(late[0]).code, 1);
   EXPECT_EQ(std::get<VotSpecial>(late[7]).code, 0) << "before it enters";
   EXPECT_EQ(to_text(late[8]), to_text(sequences[2].objects[2].truth[8]));
-  EXPECT_EQ(lines_of(results() / "late" / "late_3_001_confidence.value")[7], "");
-  EXPECT_EQ(lines_of(results() / "late" / "late_3_001_confidence.value")[8], "1.000000");
-  EXPECT_EQ(lines_of(results() / "late" / "late_1_001_time.value").size(), 32U);
+  EXPECT_EQ(lines_of(results() / "baseline" / "late" / "late_3_001_confidence.value")[7], "");
+  EXPECT_EQ(lines_of(results() / "baseline" / "late" / "late_3_001_confidence.value")[8], "1.000000");
+  EXPECT_EQ(lines_of(results() / "baseline" / "late" / "late_1_001_time.value").size(), 32U);
 
-  fs::remove_all(results() / "gone");
-  fs::remove(results() / "late" / "late_2_001.bin");
+  fs::remove_all(results() / "baseline" / "gone");
+  fs::remove(results() / "baseline" / "late" / "late_2_001.bin");
   said.clear();
   run_vots_dataset(sequences, trackers, results(), say);
   EXPECT_EQ(said, (std::vector<std::string>{"cross there", "gone", "late"}));

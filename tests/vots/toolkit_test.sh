@@ -56,7 +56,7 @@ evaluate folder --folder .
 "$hqtrack" eval vots --dataset "$data" --results "$folder/run" --run --config "$repository/configs/nano.yaml" >"$folder/run.table" 2>"$folder/run.log" ||
   fail "hqtrack eval vots --run: $(cat "$folder/run.log")"
 while read -r file; do
-  for other in "$folder/with blank folder/results/folder/baseline/$file" "$folder/run/$file"; do
+  for other in "$folder/with blank folder/results/folder/baseline/$file" "$folder/run/baseline/$file"; do
     cmp -s "$workspace/results/trax/baseline/$file" "$other" || fail "$other: expected the masks that TraX gave"
   done
 done < <(cd "$workspace/results/trax/baseline" && find . -name '*.bin')
