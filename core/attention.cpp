@@ -144,19 +144,22 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 
 // One sequence of a batch. Its keys and values are packed first, for all of its queries.
 struct Sequence {
-  const AttentionKernel& kernel;
+  const CpuKernels& kernels;
   const float *k, *v;
   int64_t k_stride, v_stride;
   float *packed_k, *packed_v;
   AttentionKernel::Rows all;
 
-  int64_t value_panels() const { return (all.value_width + kernel.panel - 1) / kernel.panel; }
-  int64_t panels() const { return value_panels() + (all.num_keys + kernel.panel - 1) / kernel.panel; }
+  int64_t padded(int64_t count) const {
+    return (count + kernels.matrix.panel - 1) / kernels.matrix.panel * kernels.matrix.panel;
+  }
+  int64_t value_panels() const { return padded(all.value_width) / kernels.matrix.panel; }
+  int64_t panels() const { return value_panels() + padded(all.num_keys) / kernels.matrix.panel; }
   void pack(int64_t index) const {
     if (index < value_panels()) {
-      kernel.pack_values(v, v_stride, all.num_keys, all.value_width, index, packed_v);
+      kernels.attention.pack_values(v, v_stride, all.num_keys, all.value_width, index, packed_v);
     } else {
-      kernel.pack_keys(k, k_stride, all.num_keys, all.key_width, index - value_panels(), packed_k);
+      kernels.matrix.pack_rows(k, k_stride, all.num_keys, all.key_width, index - value_panels(), packed_k);
     }
   }
   void attend(int64_t start, int64_t count) const {
@@ -168,7 +171,7 @@ struct Sequence {
       rows.row_scores += start * (rows.num_keys / rows.map_width);
       rows.column_scores += start * rows.map_width;
     }
-    kernel.attend(rows);
+    kernels.attention.attend(rows);
   }
 };
 
@@ -176,7 +179,7 @@ struct Sequence {
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& rows,
                       const at::Tensor& columns, double scale) {
   constexpr int64_t kQueries = 96;  // of one piece of work
-  const AttentionKernel& kernel = cpu_kernels().front()->attention;
+  const CpuKernels& kernels = *cpu_kernels().front();
   const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
                 value_width = v.size(2);
   const bool has_places = rows.defined();
@@ -185,14 +188,15 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                    from_columns = has_places ? columns.contiguous() : columns;
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
   float* const target = out.mutable_data_ptr<float>();
-  const auto padded = [&](int64_t count) { return (count + kernel.panel - 1) / kernel.panel * kernel.panel; };
+  const int64_t panel = kernels.matrix.panel;
+  const auto padded = [&](int64_t count) { return (count + panel - 1) / panel * panel; };
   const int64_t packed_size = padded(keys) * key_width + padded(value_width) * keys;
   const auto start_of = [](const at::Tensor& tensor, int64_t b) {
     return tensor.defined() ? tensor.const_data_ptr<float>() + b * tensor.stride(0) : nullptr;
   };
   const auto sequence = [&](int64_t b, float* packed) {
     float* const packed_v = packed + padded(keys) * key_width;
-    return Sequence{.kernel = kernel,
+    return Sequence{.kernels = kernels,
                     .k = start_of(from_k, b),
                     .v = start_of(from_v, b),
                     .k_stride = from_k.stride(1),

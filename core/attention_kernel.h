@@ -5,19 +5,12 @@
 namespace hqtrack {
 
 /// softmax(scale * q k^T) v of float32 on the CPU, for one head: scores exist only as tiles of a block of
-/// queries and a block of keys, with the running maximum and sum of each query's row. Keys and values are
-/// packed once for all queries, into panels that the innermost loop reads from front to end.
+/// queries and a block of keys, with the running maximum and sum of each query's row. Keys (as MatrixKernel
+/// packs rows) and values are packed once for all queries, into panels that the innermost loop reads from
+/// front to end.
 struct AttentionKernel {
-  /// Keys of a panel of packed keys, channels of a panel of packed values.
-  int64_t panel;
-
-  /// Keys [panel * index, panel * (index + 1)) of k [count, width] as packed[index]: [width, panel], 0 behind
-  /// the last.
-  void (*pack_keys)(const float* k, int64_t stride, int64_t count, int64_t width, int64_t index,
-                    float* packed);
-
-  /// Channels [panel * index, panel * (index + 1)) of v [count, width] as packed[index]: [count, panel],
-  /// likewise.
+  /// Channels [panel * index, panel * (index + 1)) of v [count, width] as packed[index]: [count, panel], 0
+  /// behind the last; panel: of MatrixKernel.
   void (*pack_values)(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index,
                       float* packed);
 

@@ -6,56 +6,13 @@
 
 #include "core/attention_kernel.h"
 #include "core/cpu_vector.h"
+#include "core/matrix_kernel_body.h"
 
 namespace hqtrack {
 namespace {
 
-constexpr int64_t kPanel = 2 * kLanes;
-constexpr int kMicroRows = HQTRACK_ROWS;  // a microtile is kMicroRows x kPanel: it fills the registers
 constexpr int64_t kQueryBlock = 16 * kMicroRows;  // queries of a tile of scores
 constexpr int64_t kKeyBlock = 512;  // keys of a tile: a panel of values lies in the second cache at most
-
-inline int64_t panels_of(int64_t count) { return (count + kPanel - 1) / kPanel; }
-
-// c [R, kPanel] (+)= a [R, depth] * b [depth, kPanel]
-template <int R>
-void multiply(const float* a, int64_t a_stride, const float* b, int64_t depth, float* c, int64_t c_stride,
-              bool accumulates) {
-  Vector sum[R][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    sum[r][0] = accumulates ? *reinterpret_cast<const Vector*>(c + r * c_stride) : Vector{};
-    sum[r][1] = accumulates ? *reinterpret_cast<const Vector*>(c + r * c_stride + kLanes) : Vector{};
-  }
-  for (int64_t i = 0; i < depth; ++i, b += kPanel) {
-    const Vector b0 = *reinterpret_cast<const Vector*>(b), b1 = *reinterpret_cast<const Vector*>(b + kLanes);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const float x = a[r * a_stride + i];
-      sum[r][0] += x * b0;
-      sum[r][1] += x * b1;
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    *reinterpret_cast<Vector*>(c + r * c_stride) = sum[r][0];
-    *reinterpret_cast<Vector*>(c + r * c_stride + kLanes) = sum[r][1];
-  }
-}
-
-// Any number of rows.
-void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* b, int64_t depth, float* c,
-                   int64_t c_stride, bool accumulates) {
-  int64_t r = 0;
-  for (; r + kMicroRows <= rows; r += kMicroRows) {
-    multiply<kMicroRows>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
-  }
-  for (constexpr int kHalf = kMicroRows / 2; r + kHalf <= rows; r += kHalf) {
-    multiply<kHalf>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
-  }
-  for (; r < rows; ++r)
-    multiply<1>(a + r * a_stride, a_stride, b, depth, c + r * c_stride, c_stride, accumulates);
-}
 
 // exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it
 // gives about 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it
@@ -96,15 +53,6 @@ float softmax_step(float* scores, int64_t count, float scale, float& maximum, fl
   sum = sum * rescale + total;
   maximum = updated;
   return rescale;
-}
-
-void pack_keys(const float* k, int64_t stride, int64_t count, int64_t width, int64_t index, float* packed) {
-  const int64_t first = index * kPanel, last = at_most(first + kPanel, count);
-  float* target = packed + first * width;
-  for (int64_t i = 0; i < width; ++i, target += kPanel) {
-    for (int64_t key = first; key < last; ++key) target[key - first] = k[key * stride + i];
-    for (int64_t key = last; key < first + kPanel; ++key) target[key - first] = 0.0f;
-  }
 }
 
 void pack_values(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index, float* packed) {

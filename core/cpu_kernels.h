@@ -4,6 +4,7 @@
 
 #include "core/attention_kernel.h"
 #include "core/depthwise_kernel.h"
+#include "core/matrix_kernel.h"
 
 namespace hqtrack {
 
@@ -11,6 +12,7 @@ namespace hqtrack {
 struct CpuKernels {
   AttentionKernel attention;
   DepthwiseKernel depthwise;
+  MatrixKernel matrix;
 };
 
 /// Those this machine can run, the fastest first.

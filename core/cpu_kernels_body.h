@@ -5,12 +5,13 @@
 #include "core/attention_kernel_body.h"
 #include "core/cpu_kernels.h"
 #include "core/depthwise_kernel_body.h"
+#include "core/matrix_kernel_body.h"
 
 namespace hqtrack {
 
 extern const CpuKernels HQTRACK_KERNELS;
-const CpuKernels HQTRACK_KERNELS{
-    .attention = {kPanel, pack_keys, pack_values, attend, attend_window, window_scratch},
-    .depthwise = {convolve_rows}};
+const CpuKernels HQTRACK_KERNELS{.attention = {pack_values, attend, attend_window, window_scratch},
+                                 .depthwise = {convolve_rows},
+                                 .matrix = {kPanel, pack_rows, multiply_matrix}};
 
 }  // namespace hqtrack

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <variant>
 
 #include "core/cpu_kernels.h"
 #include "core/device.h"
@@ -64,13 +63,6 @@ at::Tensor depthwise_conv(const at::Tensor& map, const at::Tensor& weight, const
   }
   at::Tensor out = at::conv2d(map, weight, bias, stride, padding, 1, map.size(1));
   return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
-}
-
-at::Tensor depthwise_conv(torch::nn::Conv2d& conv, const at::Tensor& map, double lowest, double highest) {
-  const auto& options = conv->options;
-  const auto& padding = std::get<torch::ExpandingArray<2>>(options.padding());
-  return depthwise_conv(map, conv->weight, conv->bias, options.stride()->at(0), padding->at(0), lowest,
-                        highest);
 }
 
 }  // namespace hqtrack

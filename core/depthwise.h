@@ -1,7 +1,6 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <torch/nn/modules/conv.h>
 
 #include <limits>
 
@@ -12,11 +11,6 @@ namespace hqtrack {
 /// own, whose result is channels-last.
 at::Tensor depthwise_conv(const at::Tensor& map, const at::Tensor& weight, const at::Tensor& bias,
                           int64_t stride, int64_t padding,
-                          double lowest = -std::numeric_limits<double>::infinity(),
-                          double highest = std::numeric_limits<double>::infinity());
-
-/// The same for a layer with the stride, and zeros as padding, of both its axes.
-at::Tensor depthwise_conv(torch::nn::Conv2d& conv, const at::Tensor& map,
                           double lowest = -std::numeric_limits<double>::infinity(),
                           double highest = std::numeric_limits<double>::infinity());
 

@@ -1,10 +1,7 @@
 #include "core/efficientnet_lite0.h"
 
-#include <ATen/ops/hardtanh.h>
-
 #include <string>
 
-#include "core/depthwise.h"
 #include "core/layers.h"
 
 namespace hqtrack {
@@ -21,14 +18,10 @@ constexpr Stage kStages[] = {{1, 3, 1, 32, 16, 1},
 // Last blocks at stride 4, 8 and 16.
 constexpr size_t kStride4Block = 2, kStride8Block = 4, kStride16Block = 10;
 
-// In place: these maps are the largest of the network.
-at::Tensor relu6_in_place(at::Tensor x) { return at::hardtanh_(x, 0, 6); }
-
 }  // namespace
 
 EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
-    : stem_(parent.register_module(
-          "stem", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
+    : stem_(parent.register_module("stem", Conv2d(torch::nn::Conv2dOptions(3, 32, 3).stride(2).padding(1)))) {
   for (const Stage& stage : kStages) {
     for (int64_t i = 0; i < stage.num_blocks; ++i) {
       const std::string name = "blocks." + std::to_string(blocks_.size()) + ".";
@@ -36,16 +29,15 @@ EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
       const int64_t stride = i == 0 ? stage.stride : 1;
       Block block;
       if (stage.expansion > 1) {
-        block.expand =
-            register_at(parent, name + "expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
+        block.expand = register_at(parent, name + "expand", Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
       }
       block.depthwise = register_at(parent, name + "dw",
-                                    torch::nn::Conv2d(torch::nn::Conv2dOptions(middle, middle, stage.kernel)
-                                                          .stride(stride)
-                                                          .padding(stage.kernel / 2)
-                                                          .groups(middle)));
+                                    Conv2d(torch::nn::Conv2dOptions(middle, middle, stage.kernel)
+                                               .stride(stride)
+                                               .padding(stage.kernel / 2)
+                                               .groups(middle)));
       block.project = register_at(parent, name + "project",
-                                  torch::nn::Conv2d(torch::nn::Conv2dOptions(middle, stage.out_channels, 1)));
+                                  Conv2d(torch::nn::Conv2dOptions(middle, stage.out_channels, 1)));
       block.has_skip = stride == 1 && in == stage.out_channels;
       blocks_.push_back(block);
     }
@@ -53,14 +45,13 @@ EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
 }
 
 at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
-  at::Tensor y = expand.is_empty() ? x : relu6_in_place(expand(x));
-  y = project(depthwise_conv(depthwise, y, 0, 6));
+  const at::Tensor wide = expand.is_empty() ? x : expand(x, 0, 6), y = project(depthwise(wide, 0, 6));
   return has_skip ? x + y : y;
 }
 
 EfficientNetLite0::Maps EfficientNetLite0::forward(const at::Tensor& image) {
   Maps maps;
-  at::Tensor x = relu6_in_place(stem_(image.contiguous(at::MemoryFormat::ChannelsLast)));
+  at::Tensor x = stem_(image.contiguous(at::MemoryFormat::ChannelsLast), 0, 6);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i].forward(x);
     if (i == kStride4Block) maps.stride_4 = x;

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "core/dense.h"
+
 namespace hqtrack {
 
 /// EfficientNet-Lite0 (Tan and Le) up to its 112-channel stage, batch norm folded into the convolutions.
@@ -24,11 +26,11 @@ class EfficientNetLite0 {
 
  private:
   struct Block {
-    torch::nn::Conv2d expand{nullptr}, depthwise{nullptr}, project{nullptr};
+    Conv2d expand{nullptr}, depthwise{nullptr}, project{nullptr};
     bool has_skip = false;
     at::Tensor forward(const at::Tensor& x);
   };
-  torch::nn::Conv2d stem_{nullptr};
+  Conv2d stem_{nullptr};
   std::vector<Block> blocks_;
 };
 

@@ -23,8 +23,8 @@ torch::nn::ConvTranspose2d doubling(int64_t in_channels, int64_t out_channels) {
       torch::nn::ConvTranspose2dOptions(in_channels, out_channels, 2).stride(2));
 }
 
-torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 3).padding(1));
+Conv2d conv3x3(int64_t in_channels, int64_t out_channels) {
+  return Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 3).padding(1));
 }
 
 at::Tensor token_at(torch::nn::Module& parent, const std::string& name, int64_t count, int64_t width) {

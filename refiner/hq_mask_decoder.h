@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "refiner/encoders/image_encoder.h"
 #include "refiner/layers.h"
 #include "refiner/prompt_encoder.h"
@@ -79,7 +80,7 @@ class HqMaskDecoderImpl : public torch::nn::Module {
     at::Tensor token;  // [1, width]
     TripleLinear mlp;
     Upscaling early, late;
-    torch::nn::Conv2d fuse1, fuse2;
+    Conv2d fuse1, fuse2;
     ChannelNorm fuse_norm;
   };
 

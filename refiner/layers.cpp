@@ -24,7 +24,7 @@ at::Tensor ChannelNormImpl::forward(const at::Tensor& map) {
 TripleLinearImpl::TripleLinearImpl(int64_t in_channels, int64_t out_channels) {
   for (int i = 0; i < 3; ++i) {
     layers_.push_back(register_at(*this, "layers." + std::to_string(i),
-                                  torch::nn::Linear(in_channels, i == 2 ? out_channels : in_channels)));
+                                  Linear(in_channels, i == 2 ? out_channels : in_channels)));
   }
 }
 

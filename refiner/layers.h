@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/dense.h"
+
 namespace hqtrack {
 
 /// Layer norm over the channels of each pixel, eps 1e-6. [B, C, h, w] -> the same, channels-last.
@@ -28,7 +30,7 @@ class TripleLinearImpl : public torch::nn::Module {
   at::Tensor forward(at::Tensor x);
 
  private:
-  std::vector<torch::nn::Linear> layers_;
+  std::vector<Linear> layers_;
 };
 TORCH_MODULE(TripleLinear);
 

@@ -20,8 +20,8 @@ namespace {
 constexpr int64_t kStride = 16;
 constexpr int64_t kMaskChannels[2] = {4, 16};  // of a mask prompt on its way to stride 16
 
-torch::nn::Conv2d halving(int64_t in_channels, int64_t out_channels) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 2).stride(2));
+Conv2d halving(int64_t in_channels, int64_t out_channels) {
+  return Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 2).stride(2));
 }
 
 at::Tensor embedding(torch::nn::Module& parent, const std::string& name, int64_t width) {
@@ -43,8 +43,7 @@ PromptEncoderImpl::PromptEncoderImpl(int64_t width, int64_t image_size) : image_
   norm1_ = masks.register_module("1", ChannelNorm(kMaskChannels[0]));
   halve2_ = masks.register_module("3", halving(kMaskChannels[0], kMaskChannels[1]));
   norm2_ = masks.register_module("4", ChannelNorm(kMaskChannels[1]));
-  widen_ =
-      masks.register_module("6", torch::nn::Conv2d(torch::nn::Conv2dOptions(kMaskChannels[1], width, 1)));
+  widen_ = masks.register_module("6", Conv2d(torch::nn::Conv2dOptions(kMaskChannels[1], width, 1)));
 }
 
 // positions [..., 2], 0..1 -> [..., width]

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/dense.h"
 #include "core/layers.h"
 #include "refiner/layers.h"
 
@@ -51,7 +52,7 @@ class PromptEncoderImpl : public torch::nn::Module {
   at::Tensor frequencies_;          // [2, width / 2]
   at::Tensor point_embeddings_[4];  // beside the object, on it, first and second corner; each [1, width]
   at::Tensor not_a_point_, no_mask_;
-  torch::nn::Conv2d halve1_{nullptr}, halve2_{nullptr}, widen_{nullptr};
+  Conv2d halve1_{nullptr}, halve2_{nullptr}, widen_{nullptr};
   ChannelNorm norm1_{nullptr}, norm2_{nullptr};
 };
 TORCH_MODULE(PromptEncoder);

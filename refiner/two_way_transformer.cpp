@@ -17,10 +17,10 @@ torch::nn::LayerNorm layer_norm(int64_t width) {
 }  // namespace
 
 DecoderAttentionImpl::DecoderAttentionImpl(int64_t width, int64_t inner_width, int64_t heads)
-    : q_proj(register_module("q_proj", torch::nn::Linear(width, inner_width))),
-      k_proj(register_module("k_proj", torch::nn::Linear(width, inner_width))),
-      v_proj(register_module("v_proj", torch::nn::Linear(width, inner_width))),
-      out_proj(register_module("out_proj", torch::nn::Linear(inner_width, width))),
+    : q_proj(register_module("q_proj", Linear(width, inner_width))),
+      k_proj(register_module("k_proj", Linear(width, inner_width))),
+      v_proj(register_module("v_proj", Linear(width, inner_width))),
+      out_proj(register_module("out_proj", Linear(inner_width, width))),
       heads_(heads) {
   TORCH_CHECK(inner_width % heads == 0, "attention: expected a multiple of ", heads, " channels, found ",
               inner_width);
@@ -47,8 +47,8 @@ TwoWayLayerImpl::TwoWayLayerImpl(int64_t width, int64_t heads, int64_t mlp_width
       norm2(register_module("norm2", layer_norm(width))),
       norm3(register_module("norm3", layer_norm(width))),
       norm4(register_module("norm4", layer_norm(width))),
-      lin1(register_at(*this, "mlp.lin1", torch::nn::Linear(width, mlp_width))),
-      lin2(register_at(*this, "mlp.lin2", torch::nn::Linear(mlp_width, width))),
+      lin1(register_at(*this, "mlp.lin1", Linear(width, mlp_width))),
+      lin2(register_at(*this, "mlp.lin2", Linear(mlp_width, width))),
       is_first_(is_first) {}
 
 void TwoWayLayerImpl::forward(at::Tensor& tokens, at::Tensor& image, const at::Tensor& token_code,

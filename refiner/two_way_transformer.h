@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "core/dense.h"
+
 namespace hqtrack {
 
 /// Attention of several heads whose inner width may be smaller than that of its input.
@@ -19,7 +21,7 @@ class DecoderAttentionImpl : public torch::nn::Module {
   /// other: it is projected once.
   at::Tensor forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
-  torch::nn::Linear q_proj{nullptr}, k_proj{nullptr}, v_proj{nullptr}, out_proj{nullptr};
+  Linear q_proj{nullptr}, k_proj{nullptr}, v_proj{nullptr}, out_proj{nullptr};
 
  private:
   int64_t heads_;
@@ -39,7 +41,7 @@ class TwoWayLayerImpl : public torch::nn::Module {
 
   DecoderAttention self_attn, cross_attn_token_to_image, cross_attn_image_to_token;
   torch::nn::LayerNorm norm1{nullptr}, norm2{nullptr}, norm3{nullptr}, norm4{nullptr};
-  torch::nn::Linear lin1{nullptr}, lin2{nullptr};
+  Linear lin1{nullptr}, lin2{nullptr};
 
  private:
   bool is_first_;

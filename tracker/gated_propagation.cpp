@@ -1,11 +1,9 @@
 #include "tracker/gated_propagation.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
 
 #include "core/attention.h"
-#include "core/depthwise.h"
 
 namespace hqtrack {
 namespace {
@@ -26,13 +24,12 @@ Propagated split_labels(const at::Tensor& attended, const MemoryFrame& memory) {
 GatedProjectionImpl::GatedProjectionImpl(int64_t width) {
   depthwise = register_at(
       *this, "dw_conv.conv",
-      torch::nn::Conv2d(
-          torch::nn::Conv2dOptions(4 * width, 4 * width, 5).padding(2).groups(4 * width).bias(false)));
-  projection = register_module("projection", torch::nn::Linear(4 * width, 2 * width));
+      Conv2d(torch::nn::Conv2dOptions(4 * width, 4 * width, 5).padding(2).groups(4 * width).bias(false)));
+  projection = register_module("projection", Linear(4 * width, 2 * width));
 }
 
 at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tensor& gate, GridSize grid) {
-  return projection(to_tokens(depthwise_conv(depthwise, to_map(values * gate, grid))));
+  return projection(to_tokens(depthwise(to_map(values * gate, grid))));
 }
 
 Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,
@@ -45,13 +42,13 @@ Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const Memor
 ShortTermPropagationImpl::ShortTermPropagationImpl(int64_t width, int64_t key_width, int64_t radius)
     : GatedProjectionImpl(width), radius_(radius) {
   const int64_t side = 2 * radius + 1;
-  relative_emb_k = register_module("relative_emb_k",
-                                   torch::nn::Conv2d(torch::nn::Conv2dOptions(key_width, side * side, 1)));
+  relative_emb_k =
+      register_module("relative_emb_k", Conv2d(torch::nn::Conv2dOptions(key_width, side * side, 1)));
 }
 
 Propagated ShortTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,
                                              const at::Tensor& gate, GridSize grid) {
-  const at::Tensor relative = at::linear(query, relative_emb_k->weight.flatten(1), relative_emb_k->bias);
+  const at::Tensor relative = to_tokens(relative_emb_k(to_map(query, grid)));
   Propagated result = split_labels(
       attend_locally(query, memory.key, values_with_labels(memory), relative, grid, radius_), memory);
   result.tokens = project(result.tokens, gate, grid);
@@ -59,11 +56,11 @@ Propagated ShortTermPropagationImpl::forward(const at::Tensor& query, const Memo
 }
 
 SelfPropagationImpl::SelfPropagationImpl(int64_t width, int64_t key_width) : GatedProjectionImpl(width) {
-  linear_QK = register_module("linear_QK", torch::nn::Linear(2 * width, key_width));
-  linear_V1 = register_module("linear_V1", torch::nn::Linear(width, 2 * width));
-  linear_V2 = register_module("linear_V2", torch::nn::Linear(width, 2 * width));
-  linear_U1 = register_module("linear_U1", torch::nn::Linear(width, 2 * width));
-  linear_U2 = register_module("linear_U2", torch::nn::Linear(width, 2 * width));
+  linear_QK = register_module("linear_QK", Linear(2 * width, key_width));
+  linear_V1 = register_module("linear_V1", Linear(width, 2 * width));
+  linear_V2 = register_module("linear_V2", Linear(width, 2 * width));
+  linear_U1 = register_module("linear_U1", Linear(width, 2 * width));
+  linear_U2 = register_module("linear_U2", Linear(width, 2 * width));
 }
 
 at::Tensor SelfPropagationImpl::forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -28,8 +29,8 @@ class GatedProjectionImpl : public torch::nn::Module {
   /// values, gate [B, N, 4 width] -> [B, N, 2 width]
   at::Tensor project(const at::Tensor& values, const at::Tensor& gate, GridSize grid);
 
-  torch::nn::Conv2d depthwise{nullptr};
-  torch::nn::Linear projection{nullptr};
+  Conv2d depthwise{nullptr};
+  Linear projection{nullptr};
 };
 
 /// Attention to all of long-term memory.
@@ -48,7 +49,7 @@ class ShortTermPropagationImpl : public GatedProjectionImpl {
   Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate,
                      GridSize grid);
 
-  torch::nn::Conv2d relative_emb_k{nullptr};  // 1x1: key_width -> (2 radius + 1)^2
+  Conv2d relative_emb_k{nullptr};  // 1x1: key_width -> (2 radius + 1)^2
 
  private:
   int64_t radius_;
@@ -62,8 +63,7 @@ class SelfPropagationImpl : public GatedProjectionImpl {
   /// visual, identity [B, N, width], normalised -> [B, N, 2 width]
   at::Tensor forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid);
 
-  torch::nn::Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr},
-      linear_U2{nullptr};
+  Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr}, linear_U2{nullptr};
 };
 TORCH_MODULE(SelfPropagation);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -21,8 +22,8 @@ class IdentityBank {
   /// one_hot [B, 1 + num_slots, H, W], channel 0 is background. Differentiable.
   IdentityEmbedding embed(const at::Tensor& one_hot);
   /// The same for a label map uint8 [H, W] of identity slots on the CPU, without the one-hot map: each cell
-  /// adds up the weights of its pixels' slots, a run of equal ones at a time. Not differentiable; the weights must not change after the
-  /// first call.
+  /// adds up the weights of its pixels' slots, a run of equal ones at a time. Not differentiable; the weights
+  /// must not change after the first call.
   IdentityEmbedding embed_labels(const at::Tensor& slots);
 
  private:
@@ -31,10 +32,10 @@ class IdentityBank {
                            int64_t width);
 
   int64_t num_slots_;
-  torch::nn::Conv2d bank_16_{nullptr}, bank_8_{nullptr};
+  Conv2d bank_16_{nullptr}, bank_8_{nullptr};
   torch::nn::LayerNorm norm_16_{nullptr}, norm_8_{nullptr};
-  // [17, 18, 1 + num_slots, width 16x + width 8x]: entry [y, x] is the sum of both banks' weights left of x in
-  // row y. Made when first needed.
+  // [17, 18, 1 + num_slots, width 16x + width 8x]: entry [y, x] is the sum of both banks' weights left of x
+  // in row y. Made when first needed.
   at::Tensor table_, table_bias_;
 };
 

@@ -5,8 +5,8 @@
 namespace hqtrack {
 namespace {
 
-torch::nn::Conv2d conv3x3(int64_t channels) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, channels, 3).padding(1));
+Conv2d conv3x3(int64_t channels) {
+  return Conv2d(torch::nn::Conv2dOptions(channels, channels, 3).padding(1));
 }
 
 torch::nn::GroupNorm group_norm8(int64_t channels) {
@@ -17,8 +17,7 @@ torch::nn::GroupNorm group_norm8(int64_t channels) {
 
 ConvGnImpl::ConvGnImpl(int64_t in_channels, int64_t out_channels, int64_t kernel)
     : conv(register_module(
-          "conv", torch::nn::Conv2d(
-                      torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2)))),
+          "conv", Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2)))),
       gn(register_module("gn", group_norm8(out_channels))) {}
 
 at::Tensor ConvGnImpl::forward(const at::Tensor& x) { return gn(conv(x)); }

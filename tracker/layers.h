@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "core/dense.h"
 #include "core/layers.h"
 
 namespace hqtrack {
@@ -20,7 +21,7 @@ class ConvGnImpl : public torch::nn::Module {
   ConvGnImpl(int64_t in_channels, int64_t out_channels, int64_t kernel);
   at::Tensor forward(const at::Tensor& x);
 
-  torch::nn::Conv2d conv{nullptr};
+  Conv2d conv{nullptr};
   torch::nn::GroupNorm gn{nullptr};
 };
 TORCH_MODULE(ConvGn);
@@ -33,7 +34,7 @@ class ResidualPairImpl : public torch::nn::Module {
 
  private:
   struct Unit {
-    torch::nn::Conv2d conv1{nullptr}, conv2{nullptr};
+    Conv2d conv1{nullptr}, conv2{nullptr};
     torch::nn::GroupNorm gn1{nullptr}, gn2{nullptr};
   };
   Unit units_[2];

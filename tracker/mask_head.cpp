@@ -8,8 +8,8 @@ namespace hqtrack {
 
 ScaleFusion::ScaleFusion(torch::nn::Module& parent, const std::string& scale, int64_t feature_channels,
                          int64_t token_channels, int64_t width)
-    : project_(parent.register_module(
-          scale + "_proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(feature_channels, width, 1)))),
+    : project_(parent.register_module(scale + "_proj",
+                                      Conv2d(torch::nn::Conv2dOptions(feature_channels, width, 1)))),
       visual_in_(parent.register_module(scale + "_cons_in", ConvGn(token_channels, width, 1))),
       identity_in_(parent.register_module(scale + "_cons_in_id", ConvGn(token_channels, width, 1))),
       visual_out_(parent.register_module(scale + "_cons_out", ResidualPair(width))),

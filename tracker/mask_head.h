@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -24,7 +25,7 @@ class ScaleFusion {
               const std::string& name);
 
  private:
-  torch::nn::Conv2d project_{nullptr};
+  Conv2d project_{nullptr};
   ConvGn visual_in_{nullptr}, identity_in_{nullptr};
   ResidualPair visual_out_{nullptr}, identity_out_{nullptr};
 };

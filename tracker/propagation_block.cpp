@@ -23,12 +23,12 @@ PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int6
     : config_(config), is_first_(is_first), name_(std::move(name)) {
   const int64_t d = config.width;
   norm1 = register_module("norm1", layer_norm(d));
-  linear_QV = register_module("linear_QV", torch::nn::Linear(d, config.key_width + 2 * d));
-  linear_U = register_module("linear_U", torch::nn::Linear(d, 2 * d));
-  linear_ID_V = register_module("linear_ID_V", torch::nn::Linear(is_first ? d : 2 * d, 2 * d));
+  linear_QV = register_module("linear_QV", Linear(d, config.key_width + 2 * d));
+  linear_U = register_module("linear_U", Linear(d, 2 * d));
+  linear_ID_V = register_module("linear_ID_V", Linear(is_first ? d : 2 * d, 2 * d));
   if (!is_first) {
     id_norm1 = register_module("id_norm1", layer_norm(d));
-    linear_ID_U = register_module("linear_ID_U", torch::nn::Linear(d, 2 * d));
+    linear_ID_U = register_module("linear_ID_U", Linear(d, 2 * d));
   }
   long_term_attn = register_module("long_term_attn", LongTermPropagation(d));
   short_term_attn =

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "tracker/gated_propagation.h"
 
 namespace hqtrack {
@@ -37,7 +38,7 @@ class PropagationBlockImpl : public torch::nn::Module {
   MemoryFrame memorize(const BlockState& state, const at::Tensor& embedding);
 
   torch::nn::LayerNorm norm1{nullptr}, norm2{nullptr}, id_norm1{nullptr}, id_norm2{nullptr};
-  torch::nn::Linear linear_QV{nullptr}, linear_U{nullptr}, linear_ID_V{nullptr}, linear_ID_U{nullptr};
+  Linear linear_QV{nullptr}, linear_U{nullptr}, linear_ID_V{nullptr}, linear_ID_U{nullptr};
   LongTermPropagation long_term_attn{nullptr};
   ShortTermPropagation short_term_attn{nullptr};
   SelfPropagation self_attn{nullptr};

@@ -37,7 +37,7 @@ VmosImpl::VmosImpl(const TrackerConfig& config) : objects_per_engine_(config.obj
   const auto [channels_4, channels_8, channels_16] = encoder_->channels();
   const int64_t d16 = config.propagation_16x.width, d8 = config.propagation_8x.width, d4 = config.width_4x;
   encoder_projector_ =
-      register_module("encoder_projector", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels_16, d16, 1)));
+      register_module("encoder_projector", Conv2d(torch::nn::Conv2dOptions(channels_16, d16, 1)));
   Lstt& lstt = *register_module("LSTT", std::make_shared<Lstt>());
   for (int64_t i = 0; i < config.propagation_16x.num_blocks; ++i) {
     blocks_16x_.push_back(register_at(
@@ -53,8 +53,8 @@ VmosImpl::VmosImpl(const TrackerConfig& config) : objects_per_engine_(config.obj
                            torch::nn::GroupNorm(torch::nn::GroupNormOptions(2, 2 * d4)));
   identity_bank_ = std::make_unique<IdentityBank>(*this, objects_per_engine_, d16, d8);
   head_ = register_module("conv_output1", ConvGn(2 * d4, 2 * d4, 3));
-  head_output_ = register_module(
-      "conv_output2", torch::nn::Conv2d(torch::nn::Conv2dOptions(2 * d4, 1 + objects_per_engine_, 1)));
+  head_output_ =
+      register_module("conv_output2", Conv2d(torch::nn::Conv2dOptions(2 * d4, 1 + objects_per_engine_, 1)));
 }
 
 Features VmosImpl::encode_backbone(const at::Tensor& image) {

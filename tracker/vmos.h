@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "tracker/encoders/encoder.h"
 #include "tracker/identity_bank.h"
 #include "tracker/mask_head.h"
@@ -60,14 +61,14 @@ class VmosImpl : public torch::nn::Module {
 
   int64_t objects_per_engine_;
   std::shared_ptr<Encoder> encoder_;
-  torch::nn::Conv2d encoder_projector_{nullptr};
+  Conv2d encoder_projector_{nullptr};
   std::vector<PropagationBlock> blocks_16x_;
   PropagationBlock block_8x_{nullptr};
   std::unique_ptr<ScaleFusion> fusion_8x_, fusion_4x_;
   std::unique_ptr<IdentityBank> identity_bank_;
   torch::nn::GroupNorm head_norm_{nullptr};
   ConvGn head_{nullptr};
-  torch::nn::Conv2d head_output_{nullptr};
+  Conv2d head_output_{nullptr};
 };
 TORCH_MODULE(Vmos);
 

@@ -18,12 +18,11 @@ std::shared_ptr<ImageEncoder> make_image_encoder(const RefinerConfig& config) {
 }
 
 Neck::Neck(torch::nn::Module& encoder, int64_t in_channels, int64_t out_channels)
-    : reduce_(
-          register_at(encoder, "neck.0",
-                      torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1).bias(false)))),
+    : reduce_(register_at(encoder, "neck.0",
+                          Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1).bias(false)))),
       smooth_(register_at(
           encoder, "neck.2",
-          torch::nn::Conv2d(torch::nn::Conv2dOptions(out_channels, out_channels, 3).padding(1).bias(false)))),
+          Conv2d(torch::nn::Conv2dOptions(out_channels, out_channels, 3).padding(1).bias(false)))),
       reduce_norm_(register_at(encoder, "neck.1", ChannelNorm(out_channels))),
       smooth_norm_(register_at(encoder, "neck.3", ChannelNorm(out_channels))) {}
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/config.h"
+#include "core/dense.h"
 #include "refiner/layers.h"
 
 namespace hqtrack {
@@ -45,7 +46,7 @@ class Neck {
   at::Tensor forward(const at::Tensor& map);
 
  private:
-  torch::nn::Conv2d reduce_, smooth_;
+  Conv2d reduce_, smooth_;
   ChannelNorm reduce_norm_, smooth_norm_;
 };
 

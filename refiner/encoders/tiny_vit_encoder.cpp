@@ -7,7 +7,6 @@
 
 #include <utility>
 
-#include "core/depthwise.h"
 #include "core/error.h"
 #include "core/layers.h"
 
@@ -17,15 +16,14 @@ namespace {
 constexpr size_t kStages = 4;
 constexpr int64_t kConvExpansion = 4;  // of the first stage's blocks
 
-torch::nn::Conv2d pointwise(int64_t in_channels, int64_t out_channels) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1));
+Conv2d pointwise(int64_t in_channels, int64_t out_channels) {
+  return Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1));
 }
-torch::nn::Conv2d depthwise3x3(int64_t channels, int64_t stride) {
-  return torch::nn::Conv2d(
-      torch::nn::Conv2dOptions(channels, channels, 3).stride(stride).padding(1).groups(channels));
+Conv2d depthwise3x3(int64_t channels, int64_t stride) {
+  return Conv2d(torch::nn::Conv2dOptions(channels, channels, 3).stride(stride).padding(1).groups(channels));
 }
-torch::nn::Conv2d halving3x3(int64_t in_channels, int64_t out_channels) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 3).stride(2).padding(1));
+Conv2d halving3x3(int64_t in_channels, int64_t out_channels) {
+  return Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 3).stride(2).padding(1));
 }
 
 // [heads, n^2] -> [1, heads, n^2, n^2]: the entry |dy| n + |dx| for every pair of cells.
@@ -62,7 +60,7 @@ TinyVitConvImpl::TinyVitConvImpl(int64_t in_channels, int64_t inner_channels, in
       has_shortcut_(has_shortcut) {}
 
 at::Tensor TinyVitConvImpl::forward(const at::Tensor& x) {
-  at::Tensor y = conv3(apply_gelu(depthwise_conv(conv2, apply_gelu(conv1(x)))));
+  at::Tensor y = conv3(apply_gelu(conv2(apply_gelu(conv1(x)))));
   return has_shortcut_ ? apply_gelu(y += x) : y;
 }
 
@@ -70,13 +68,13 @@ TinyVitBlockImpl::TinyVitBlockImpl(int64_t width, int64_t heads, int64_t window,
     : heads_(heads), window_(window), probe_name_(std::move(probe_name)) {
   torch::nn::Module &attention = group_at(*this, "attn"), &mlp = group_at(*this, "mlp");
   norm_ = attention.register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})));
-  qkv_ = attention.register_module("qkv", torch::nn::Linear(width, 3 * width));
-  proj_ = attention.register_module("proj", torch::nn::Linear(width, width));
+  qkv_ = attention.register_module("qkv", Linear(width, 3 * width));
+  proj_ = attention.register_module("proj", Linear(width, width));
   attention_biases_ = attention.register_parameter("attention_biases", at::zeros({heads, window * window}));
   local_conv_ = register_module("local_conv", depthwise3x3(width, 1));
   mlp_norm_ = mlp.register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})));
-  fc1_ = mlp.register_module("fc1", torch::nn::Linear(width, 4 * width));
-  fc2_ = mlp.register_module("fc2", torch::nn::Linear(4 * width, width));
+  fc1_ = mlp.register_module("fc1", Linear(width, 4 * width));
+  fc2_ = mlp.register_module("fc2", Linear(4 * width, width));
 }
 
 at::Tensor TinyVitBlockImpl::attend_in_windows(const at::Tensor& x) {
@@ -104,7 +102,7 @@ at::Tensor TinyVitBlockImpl::attend_in_windows(const at::Tensor& x) {
 at::Tensor TinyVitBlockImpl::forward(const at::Tensor& x) {
   at::Tensor y = attend_in_windows(x);
   y += x;
-  const at::Tensor z = depthwise_conv(local_conv_, y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
+  const at::Tensor z = local_conv_(y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
   at::Tensor out = fc2_(apply_gelu(fc1_(mlp_norm_(z))));
   out += z;
   probe(probe_name_, out.flatten(1, 2));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/dense.h"
 #include "refiner/encoders/image_encoder.h"
 
 namespace hqtrack {
@@ -20,7 +21,7 @@ class TinyVitConvImpl : public torch::nn::Module {
                   bool has_shortcut);
   at::Tensor forward(const at::Tensor& x);
 
-  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
+  Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
 
  private:
   bool has_shortcut_;
@@ -42,8 +43,8 @@ class TinyVitBlockImpl : public torch::nn::Module {
   int64_t heads_, window_;
   std::string probe_name_;
   torch::nn::LayerNorm norm_{nullptr}, mlp_norm_{nullptr};
-  torch::nn::Linear qkv_{nullptr}, proj_{nullptr}, fc1_{nullptr}, fc2_{nullptr};
-  torch::nn::Conv2d local_conv_{nullptr};
+  Linear qkv_{nullptr}, proj_{nullptr}, fc1_{nullptr}, fc2_{nullptr};
+  Conv2d local_conv_{nullptr};
   at::Tensor attention_biases_;  // [heads, window^2]
 };
 TORCH_MODULE(TinyVitBlock);
@@ -63,7 +64,7 @@ class TinyVitEncoder : public ImageEncoder {
     TinyVitConv downsample{nullptr};       // all but the last stage
   };
   int64_t early_channels_;
-  torch::nn::Conv2d stem1_{nullptr}, stem2_{nullptr};
+  Conv2d stem1_{nullptr}, stem2_{nullptr};
   std::vector<Stage> stages_;
   std::unique_ptr<Neck> neck_;
 };

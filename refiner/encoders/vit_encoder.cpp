@@ -72,13 +72,13 @@ VitBlockImpl::VitBlockImpl(int64_t width, int64_t heads, int64_t window, std::st
     : heads_(heads), window_(window), probe_name_(std::move(probe_name)) {
   norm1_ = register_module("norm1", layer_norm(width));
   torch::nn::Module& attention = group_at(*this, "attn");
-  qkv_ = attention.register_module("qkv", torch::nn::Linear(width, 3 * width));
-  proj_ = attention.register_module("proj", torch::nn::Linear(width, width));
+  qkv_ = attention.register_module("qkv", Linear(width, 3 * width));
+  proj_ = attention.register_module("proj", Linear(width, width));
   rel_pos_h_ = attention.register_parameter("rel_pos_h", at::zeros({2 * window - 1, width / heads}));
   rel_pos_w_ = attention.register_parameter("rel_pos_w", at::zeros({2 * window - 1, width / heads}));
   norm2_ = register_module("norm2", layer_norm(width));
-  lin1_ = register_at(*this, "mlp.lin1", torch::nn::Linear(width, 4 * width));
-  lin2_ = register_at(*this, "mlp.lin2", torch::nn::Linear(4 * width, width));
+  lin1_ = register_at(*this, "mlp.lin1", Linear(width, 4 * width));
+  lin2_ = register_at(*this, "mlp.lin2", Linear(4 * width, width));
 }
 
 at::Tensor VitBlockImpl::attend_in_windows(const at::Tensor& x) {
@@ -122,7 +122,7 @@ VitEncoder::VitEncoder(const RefinerConfig& config) {
   const int64_t width = sizes.widths[0], grid = config.image_size / kStride;
   first_global_block_ = static_cast<size_t>(std::ranges::min(sizes.global_blocks));
   patch_embed_ = register_at(*this, "patch_embed.proj",
-                             torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, kStride).stride(kStride)));
+                             Conv2d(torch::nn::Conv2dOptions(3, width, kStride).stride(kStride)));
   pos_embed_ = register_parameter("pos_embed", at::zeros({1, grid, grid, width}));
   for (int64_t i = 0; i < sizes.depths[0]; ++i) {
     const bool is_global = std::ranges::find(sizes.global_blocks, i) != sizes.global_blocks.end();

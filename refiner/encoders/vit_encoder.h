@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/dense.h"
 #include "refiner/encoders/image_encoder.h"
 
 namespace hqtrack {
@@ -27,7 +28,7 @@ class VitBlockImpl : public torch::nn::Module {
   int64_t heads_, window_;
   std::string probe_name_;
   torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
-  torch::nn::Linear qkv_{nullptr}, proj_{nullptr}, lin1_{nullptr}, lin2_{nullptr};
+  Linear qkv_{nullptr}, proj_{nullptr}, lin1_{nullptr}, lin2_{nullptr};
   at::Tensor rel_pos_h_, rel_pos_w_;  // [2 window - 1, width / heads]
 };
 TORCH_MODULE(VitBlock);
@@ -47,7 +48,7 @@ class VitEncoder : public ImageEncoder {
 
  private:
   size_t first_global_block_;
-  torch::nn::Conv2d patch_embed_{nullptr};
+  Conv2d patch_embed_{nullptr};
   at::Tensor pos_embed_;
   std::vector<VitBlock> blocks_;
   std::unique_ptr<Neck> neck_;

@@ -13,39 +13,39 @@ namespace {
 at::Tensor random(int64_t rows, int64_t columns) { return at::randn({rows, columns}, at::kDouble) * 1.5; }
 
 // row_scores and column_scores: of keys that are the cells of a map, or undefined.
-at::Tensor attend(const AttentionKernel& kernel, const at::Tensor& q, const at::Tensor& k,
-                  const at::Tensor& v, const at::Tensor& row_scores = {},
-                  const at::Tensor& column_scores = {}) {
+at::Tensor attend(const CpuKernels& kernels, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const at::Tensor& row_scores = {}, const at::Tensor& column_scores = {}) {
   const int64_t queries = q.size(0), keys = k.size(0), key_width = k.size(1), value_width = v.size(1);
-  const int64_t key_panels = (keys + kernel.panel - 1) / kernel.panel;
-  const int64_t value_panels = (value_width + kernel.panel - 1) / kernel.panel;
+  const int64_t key_panels = (keys + kernels.matrix.panel - 1) / kernels.matrix.panel;
+  const int64_t value_panels = (value_width + kernels.matrix.panel - 1) / kernels.matrix.panel;
   // What a kernel reads or leaves out by mistake shows.
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  at::Tensor packed_keys = at::full({key_panels * kernel.panel * key_width}, nan, at::kFloat);
-  at::Tensor packed_values = at::full({value_panels * kernel.panel * keys}, nan, at::kFloat);
+  at::Tensor packed_keys = at::full({key_panels * kernels.matrix.panel * key_width}, nan, at::kFloat);
+  at::Tensor packed_values = at::full({value_panels * kernels.matrix.panel * keys}, nan, at::kFloat);
   at::Tensor out = at::full({queries, value_width + 3}, nan, at::kFloat);
   for (int64_t i = 0; i < key_panels; ++i) {
-    kernel.pack_keys(k.const_data_ptr<float>(), key_width, keys, key_width, i,
-                     packed_keys.mutable_data_ptr<float>());
+    kernels.matrix.pack_rows(k.const_data_ptr<float>(), key_width, keys, key_width, i,
+                             packed_keys.mutable_data_ptr<float>());
   }
   for (int64_t i = 0; i < value_panels; ++i) {
-    kernel.pack_values(v.const_data_ptr<float>(), value_width, keys, value_width, i,
-                       packed_values.mutable_data_ptr<float>());
+    kernels.attention.pack_values(v.const_data_ptr<float>(), value_width, keys, value_width, i,
+                                  packed_values.mutable_data_ptr<float>());
   }
-  kernel.attend({.q = q.const_data_ptr<float>(),
-                 .q_stride = key_width,
-                 .num_queries = queries,
-                 .num_keys = keys,
-                 .key_width = key_width,
-                 .value_width = value_width,
-                 .keys = packed_keys.const_data_ptr<float>(),
-                 .values = packed_values.const_data_ptr<float>(),
-                 .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(key_width))),
-                 .out = out.mutable_data_ptr<float>(),
-                 .out_stride = out.stride(0),
-                 .row_scores = row_scores.defined() ? row_scores.const_data_ptr<float>() : nullptr,
-                 .column_scores = column_scores.defined() ? column_scores.const_data_ptr<float>() : nullptr,
-                 .map_width = column_scores.defined() ? column_scores.size(1) : 0});
+  kernels.attention.attend(
+      {.q = q.const_data_ptr<float>(),
+       .q_stride = key_width,
+       .num_queries = queries,
+       .num_keys = keys,
+       .key_width = key_width,
+       .value_width = value_width,
+       .keys = packed_keys.const_data_ptr<float>(),
+       .values = packed_values.const_data_ptr<float>(),
+       .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(key_width))),
+       .out = out.mutable_data_ptr<float>(),
+       .out_stride = out.stride(0),
+       .row_scores = row_scores.defined() ? row_scores.const_data_ptr<float>() : nullptr,
+       .column_scores = column_scores.defined() ? column_scores.const_data_ptr<float>() : nullptr,
+       .map_width = column_scores.defined() ? column_scores.size(1) : 0});
   EXPECT_TRUE(out.narrow(1, value_width, 3).isnan().all().item<bool>()) << "written behind a row";
   return out.narrow(1, 0, value_width);
 }
@@ -114,7 +114,6 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
 TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
   at::manual_seed(3);
   for (const CpuKernels* kernels : cpu_kernels()) {
-    const AttentionKernel* kernel = &kernels->attention;
     for (const auto& [queries, keys, key_width, value_width] : {std::array<int64_t, 4>{1, 1, 1, 1},
                                                                 {5, 3, 7, 33},
                                                                 {97, 257, 48, 96},
@@ -124,9 +123,9 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
                        v = random(keys, value_width);
       const at::Tensor expected =
           at::softmax(at::mm(q, k.t()) / std::sqrt(static_cast<double>(key_width)), -1).mm(v);
-      const at::Tensor found = attend(*kernel, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
+      const at::Tensor found = attend(*kernels, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
       EXPECT_LT(largest_difference(found, expected), 2e-5)
-          << "panel " << kernel->panel << ", " << queries << " queries, " << keys << " keys";
+          << "panel " << kernels->matrix.panel << ", " << queries << " queries, " << keys << " keys";
     }
   }
 }
@@ -134,16 +133,15 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
 TEST(AttentionKernel, AddsTheScoresOfRowsAndColumns) {
   at::manual_seed(5);
   for (const CpuKernels* kernels : cpu_kernels()) {
-    const AttentionKernel* kernel = &kernels->attention;
     for (const auto& [height, width] : {std::array<int64_t, 2>{1, 1}, {3, 5}, {2, 300}, {65, 33}}) {
       const at::Tensor q = random(43, 16), k = random(height * width, 16), v = random(height * width, 9);
       const at::Tensor rows = random(43, height), columns = random(43, width);
       const at::Tensor places = (rows.unsqueeze(2) + columns.unsqueeze(1)).flatten(1);
       const at::Tensor expected = at::softmax((at::mm(q, k.t()) + places) / 4, -1).mm(v);
-      const at::Tensor found = attend(*kernel, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat),
+      const at::Tensor found = attend(*kernels, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat),
                                       rows.to(at::kFloat), columns.to(at::kFloat));
       EXPECT_LT(largest_difference(found, expected), 2e-5)
-          << "panel " << kernel->panel << ", map " << height << " x " << width;
+          << "panel " << kernels->matrix.panel << ", map " << height << " x " << width;
     }
   }
 }
@@ -160,7 +158,7 @@ TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
       const at::Tensor found = attend_windows(*kernel, map, q.to(at::kFloat), k.to(at::kFloat),
                                               v.to(at::kFloat), relative.to(at::kFloat));
       EXPECT_LT(largest_difference(found, plain_windows(map, q, k, v, relative)), 2e-5)
-          << "panel " << kernel->panel << ", map " << map.height << " x " << map.width;
+          << "panel " << kernels->matrix.panel << ", map " << map.height << " x " << map.width;
     }
   }
 }
@@ -168,12 +166,11 @@ TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
 // A row's maximum may come with its last key, and scores may be far from what an exponential can hold.
 TEST(AttentionKernel, KeepsTheMaximumOfARowThroughAllTiles) {
   for (const CpuKernels* kernels : cpu_kernels()) {
-    const AttentionKernel* kernel = &kernels->attention;
     const at::Tensor q = at::full({3, 4}, 10.0, at::kFloat);
     at::Tensor k = at::arange(600, at::kFloat).unsqueeze(1).expand({600, 4}).contiguous();
     const at::Tensor v = at::arange(600, at::kFloat).unsqueeze(1).contiguous();
-    EXPECT_LT(largest_difference(attend(*kernel, q, k, v), at::full({3, 1}, 599.0, at::kDouble)), 1e-3);
-    EXPECT_LT(largest_difference(attend(*kernel, -q, k, v), at::zeros({3, 1}, at::kDouble)), 1e-3);
+    EXPECT_LT(largest_difference(attend(*kernels, q, k, v), at::full({3, 1}, 599.0, at::kDouble)), 1e-3);
+    EXPECT_LT(largest_difference(attend(*kernels, -q, k, v), at::zeros({3, 1}, at::kDouble)), 1e-3);
   }
 }
 

@@ -6,7 +6,6 @@
 
 #include <string>
 
-#include "core/depthwise.h"
 #include "core/error.h"
 #include "tracker/encoders/dcnv3.h"
 #include "tracker/layers.h"
@@ -20,12 +19,12 @@ torch::nn::LayerNorm layer_norm(int64_t channels) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({channels}).eps(1e-6));
 }
 
-torch::nn::Conv2d conv_stride2(int64_t in, int64_t out, bool has_bias) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).stride(2).padding(1).bias(has_bias));
+Conv2d conv_stride2(int64_t in, int64_t out, bool has_bias) {
+  return Conv2d(torch::nn::Conv2dOptions(in, out, 3).stride(2).padding(1).bias(has_bias));
 }
 
 // Convolution of a map kept as [B, h, w, C].
-at::Tensor convolve(torch::nn::Conv2d& conv, const at::Tensor& x) {
+at::Tensor convolve(Conv2d& conv, const at::Tensor& x) {
   return conv(x.permute({0, 3, 1, 2})).permute({0, 2, 3, 1}).contiguous();
 }
 
@@ -34,18 +33,16 @@ at::Tensor convolve(torch::nn::Conv2d& conv, const at::Tensor& x) {
 Dcnv3LayerImpl::Dcnv3LayerImpl(int64_t channels, int64_t groups) : groups_(groups) {
   depthwise = register_at(
       *this, "dw_conv.0",
-      torch::nn::Conv2d(
-          torch::nn::Conv2dOptions(channels, channels, kKernel).padding(kKernel / 2).groups(channels)));
+      Conv2d(torch::nn::Conv2dOptions(channels, channels, kKernel).padding(kKernel / 2).groups(channels)));
   norm = register_at(*this, "dw_conv.1.1", layer_norm(channels));
-  offset = register_module("offset", torch::nn::Linear(channels, groups * kPoints * 2));
-  mask = register_module("mask", torch::nn::Linear(channels, groups * kPoints));
-  input_proj = register_module("input_proj", torch::nn::Linear(channels, channels));
-  output_proj = register_module("output_proj", torch::nn::Linear(channels, channels));
+  offset = register_module("offset", Linear(channels, groups * kPoints * 2));
+  mask = register_module("mask", Linear(channels, groups * kPoints));
+  input_proj = register_module("input_proj", Linear(channels, channels));
+  output_proj = register_module("output_proj", Linear(channels, channels));
 }
 
 at::Tensor Dcnv3LayerImpl::forward(const at::Tensor& x) {
-  const at::Tensor query =
-      at::gelu(norm(depthwise_conv(depthwise, x.permute({0, 3, 1, 2})).permute({0, 2, 3, 1})));
+  const at::Tensor query = at::gelu(norm(depthwise(x.permute({0, 3, 1, 2})).permute({0, 2, 3, 1})));
   const at::Tensor weights = at::softmax(mask(query).unflatten(-1, {groups_, kPoints}), -1).flatten(-2);
   return output_proj(dcnv3(input_proj(x), offset(query), weights, Dcnv3Options{.groups = groups_}));
 }
@@ -54,8 +51,8 @@ InternImageBlockImpl::InternImageBlockImpl(int64_t channels, int64_t groups) {
   norm1 = register_at(*this, "norm1.0", layer_norm(channels));
   norm2 = register_at(*this, "norm2.0", layer_norm(channels));
   dcn = register_module("dcn", Dcnv3Layer(channels, groups));
-  fc1 = register_at(*this, "mlp.fc1", torch::nn::Linear(channels, 4 * channels));
-  fc2 = register_at(*this, "mlp.fc2", torch::nn::Linear(4 * channels, channels));
+  fc1 = register_at(*this, "mlp.fc1", Linear(channels, 4 * channels));
+  fc2 = register_at(*this, "mlp.fc2", Linear(4 * channels, channels));
   gamma1 = register_parameter("gamma1", at::ones({channels}));
   gamma2 = register_parameter("gamma2", at::ones({channels}));
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/dense.h"
 #include "tracker/encoders/encoder.h"
 
 namespace hqtrack {
@@ -18,9 +19,9 @@ class Dcnv3LayerImpl : public torch::nn::Module {
   Dcnv3LayerImpl(int64_t channels, int64_t groups);
   at::Tensor forward(const at::Tensor& x);
 
-  torch::nn::Conv2d depthwise{nullptr};
+  Conv2d depthwise{nullptr};
   torch::nn::LayerNorm norm{nullptr};
-  torch::nn::Linear offset{nullptr}, mask{nullptr}, input_proj{nullptr}, output_proj{nullptr};
+  Linear offset{nullptr}, mask{nullptr}, input_proj{nullptr}, output_proj{nullptr};
 
  private:
   int64_t groups_;
@@ -35,7 +36,7 @@ class InternImageBlockImpl : public torch::nn::Module {
 
   torch::nn::LayerNorm norm1{nullptr}, norm2{nullptr};
   Dcnv3Layer dcn{nullptr};
-  torch::nn::Linear fc1{nullptr}, fc2{nullptr};
+  Linear fc1{nullptr}, fc2{nullptr};
   at::Tensor gamma1, gamma2;
 };
 TORCH_MODULE(InternImageBlock);
@@ -52,11 +53,11 @@ class InternImage : public Encoder {
   struct Level {
     std::vector<InternImageBlock> blocks;
     torch::nn::LayerNorm norm{nullptr};
-    torch::nn::Conv2d downsample{nullptr};  // levels 0 and 1
+    Conv2d downsample{nullptr};  // levels 0 and 1
     torch::nn::LayerNorm downsample_norm{nullptr};
   };
   int64_t channels_;
-  torch::nn::Conv2d stem_conv1_{nullptr}, stem_conv2_{nullptr};
+  Conv2d stem_conv1_{nullptr}, stem_conv2_{nullptr};
   torch::nn::LayerNorm stem_norm1_{nullptr}, stem_norm2_{nullptr};
   std::vector<Level> levels_;
 };

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+
+namespace hqtrack {
+
+/// Products of float32 matrices on the CPU, one of which is packed into panels that the innermost loop reads
+/// from front to end.
+struct MatrixKernel {
+  /// Rows of a panel.
+  int64_t panel;
+
+  /// Rows [panel * index, panel * (index + 1)) of a matrix [count, width] as packed[index]: [width, panel], 0
+  /// behind the last.
+  void (*pack_rows)(const float* rows, int64_t stride, int64_t count, int64_t width, int64_t index,
+                    float* packed);
+
+  /// out = clamp(in weight^T + bias).
+  struct Rows {
+    const float* in;      // [num_rows, depth]
+    const float* weight;  // [width, depth], packed
+    const float* bias;    // [width], or null
+    int64_t num_rows, depth, width;
+    float lowest, highest;  // the results are clamped to these
+    float* out;             // [num_rows, width]
+  };
+  void (*multiply)(const Rows& rows);
+};
+
+}  // namespace hqtrack

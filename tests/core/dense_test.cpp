@@ -1,0 +1,188 @@
+#include "core/dense.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "core/cpu_kernels.h"
+
+namespace hqtrack {
+namespace {
+
+double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
+  return (found.to(at::kDouble) - expected).abs().max().item<double>();
+}
+
+// Every kernel this machine can run, not only the one it would choose.
+TEST(MatrixKernel, EqualsTheProductOverOddSizes) {
+  struct Size {
+    int64_t rows, depth, width;
+  };
+  at::manual_seed(3);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const CpuKernels* kernels : cpu_kernels()) {
+    const MatrixKernel& kernel = kernels->matrix;
+    for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
+                          Size{7, 480, 80}, Size{96, 64, 225}}) {
+      SCOPED_TRACE(testing::Message()
+                   << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x " << s.width);
+      const at::Tensor in = at::randn({s.rows, s.depth}), weight = at::randn({s.width, s.depth}),
+                       bias = at::randn({s.width});
+      const int64_t panels = (s.width + kernel.panel - 1) / kernel.panel;
+      at::Tensor packed = at::full({panels * kernel.panel * s.depth}, nan);
+      for (int64_t i = 0; i < panels; ++i) {
+        kernel.pack_rows(weight.const_data_ptr<float>(), s.depth, s.width, s.depth, i,
+                         packed.mutable_data_ptr<float>());
+      }
+      at::Tensor out = at::full({s.rows * s.width + 1}, nan);
+      MatrixKernel::Rows rows{.in = in.const_data_ptr<float>(),
+                              .weight = packed.const_data_ptr<float>(),
+                              .bias = bias.const_data_ptr<float>(),
+                              .num_rows = s.rows,
+                              .depth = s.depth,
+                              .width = s.width,
+                              .lowest = -1,
+                              .highest = 2,
+                              .out = out.mutable_data_ptr<float>()};
+      kernel.multiply(rows);
+      const at::Tensor product = at::mm(in.to(at::kDouble), weight.to(at::kDouble).t());
+      const auto found = [&] { return out.narrow(0, 0, s.rows * s.width).view({s.rows, s.width}); };
+      EXPECT_LT(largest_difference(found(), (product + bias).clamp(-1, 2)), 1e-4);
+      rows.bias = nullptr;
+      rows.lowest = -std::numeric_limits<float>::infinity();
+      rows.highest = std::numeric_limits<float>::infinity();
+      kernel.multiply(rows);
+      EXPECT_LT(largest_difference(found(), product), 1e-4);
+      EXPECT_TRUE(out[s.rows * s.width].isnan().item<bool>()) << "written behind the end";
+    }
+  }
+}
+
+// --- layers, against those of LibTorch in double
+
+at::Tensor plain(const Linear& layer, const at::Tensor& x) {
+  return at::linear(x.to(at::kDouble), layer->weight.to(at::kDouble),
+                    layer->bias.defined() ? layer->bias.to(at::kDouble) : layer->bias);
+}
+
+at::Tensor plain(const Conv2d& layer, const at::Tensor& map) {
+  const auto& o = layer->options;
+  const auto& padding = std::get<torch::ExpandingArray<2>>(o.padding());
+  return at::conv2d(map.to(at::kDouble), layer->weight.to(at::kDouble),
+                    layer->bias.defined() ? layer->bias.to(at::kDouble) : layer->bias, *o.stride(), *padding,
+                    *o.dilation(), o.groups());
+}
+
+TEST(Dense, LinearEqualsLibTorchs) {
+  at::manual_seed(4);
+  const at::NoGradGuard guard;
+  Linear layer(40, 75), bare(torch::nn::LinearOptions(40, 7).bias(false)), large(1100, 1000);
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{40}, {1, 40}, {2, 101, 40}, {3, 5, 7, 40}}) {
+    const at::Tensor x = at::randn(shape);
+    EXPECT_LT(largest_difference(layer(x), plain(layer, x)), 1e-5);
+    EXPECT_LT(largest_difference(bare(x), plain(bare, x)), 1e-5);
+  }
+  const at::Tensor strided = at::randn({2, 40, 9}).transpose(1, 2);
+  EXPECT_LT(largest_difference(layer(strided), plain(layer, strided)), 1e-5);
+  const at::Tensor x = at::randn({5, 1100});
+  EXPECT_LT(largest_difference(large(x), plain(large, x)), 1e-4);
+  EXPECT_EQ(layer(at::zeros({0, 40})).sizes(), (std::vector<int64_t>{0, 75}));
+  EXPECT_THROW(layer(at::zeros({3, 41})), c10::Error);
+}
+
+TEST(Dense, ConvolutionsEqualLibTorchs) {
+  at::manual_seed(5);
+  const at::NoGradGuard guard;
+  using Options = torch::nn::Conv2dOptions;
+  const std::vector<Options> kinds = {Options(12, 20, 1),
+                                      Options(12, 20, 1).bias(false),
+                                      Options(12, 20, 1).stride(2),
+                                      Options(12, 20, 1).padding(1),
+                                      Options(12, 24, 1).groups(3),
+                                      Options(12, 20, 3).padding(1),
+                                      Options(12, 12, 5).padding(2).groups(12),
+                                      Options(12, 12, 3).stride(2).padding(1).groups(12).bias(false),
+                                      Options(12, 12, 3).padding(2).dilation(2).groups(12),
+                                      Options(12, 24, 3).padding(1).groups(12),
+                                      Options(12, 12, {3, 5}).padding({1, 2}).groups(12),
+                                      Options(12, 12, 3).stride({1, 2}).groups(12)};
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    SCOPED_TRACE(i);
+    Conv2d layer(kinds[i]);
+    for (const at::Tensor& map :
+         {at::randn({2, 12, 9, 11}), at::randn({1, 12, 7, 6}).contiguous(at::MemoryFormat::ChannelsLast)}) {
+      EXPECT_LT(largest_difference(layer(map), plain(layer, map)), 1e-5);
+      EXPECT_LT(largest_difference(layer(map, 0, 0.25), plain(layer, map).clamp(0, 0.25)), 1e-5);
+    }
+  }
+}
+
+TEST(Dense, SeesThatWeightsHaveChanged) {
+  at::manual_seed(6);
+  Linear layer(8, 5);
+  const at::Tensor x = at::randn({3, 8});
+  const auto difference = [&] {
+    const c10::InferenceMode guard;
+    return largest_difference(layer(x), plain(layer, x));
+  };
+  EXPECT_LT(difference(), 1e-5);
+  {
+    const at::NoGradGuard guard;
+    layer->weight.add_(1);
+  }
+  EXPECT_LT(difference(), 1e-5);
+  layer->weight.set_data(at::randn({5, 8}));
+  EXPECT_LT(difference(), 1e-5);
+  layer->to(at::kDouble);
+  layer->to(at::kFloat);
+  EXPECT_LT(difference(), 1e-5);
+}
+
+TEST(Dense, HasGradientsThatLearn) {
+  at::manual_seed(7);
+  Linear layer(8, 5);
+  Conv2d pixel(torch::nn::Conv2dOptions(5, 3, 1));
+  const at::Tensor x = at::randn({2, 6, 8});
+  const auto loss = [&] { return pixel(layer(x).permute({0, 2, 1}).unsqueeze(-1), -1, 1).square().sum(); };
+  const at::Tensor before = loss();
+  before.backward();
+  {
+    const at::NoGradGuard guard;
+    EXPECT_NEAR(loss().item<double>(), before.item<double>(), 1e-3) << "with and without gradients";
+    for (at::Tensor& parameter : layer->parameters()) parameter -= 1e-3 * parameter.grad();
+    for (at::Tensor& parameter : pixel->parameters()) parameter -= 1e-3 * parameter.grad();
+    EXPECT_LT(loss().item<double>(), before.item<double>());
+  }
+}
+
+TEST(Dense, ManyThreadsMayUseALayer) {
+  at::manual_seed(8);
+  Linear layer(64, 64);
+  const at::Tensor x = at::randn({100, 64}), expected = plain(layer, x).detach();
+  std::vector<double> differences(4);
+  {
+    std::vector<std::jthread> threads;
+    for (double& difference : differences) {
+      threads.emplace_back([&] {
+        const c10::InferenceMode guard;
+        difference = largest_difference(layer(x), expected);
+      });
+    }
+  }
+  for (const double difference : differences) EXPECT_LT(difference, 1e-5);
+}
+
+TEST(Dense, ACopyHasItsOwnWeights) {
+  Linear layer(8, 5);
+  const c10::InferenceMode guard;
+  const at::Tensor x = at::ones({1, 8}), before = layer(x).clone();
+  const auto copy = std::make_shared<LinearImpl>(*layer);
+  EXPECT_LT(largest_difference(copy->forward(x), before.to(at::kDouble)), 1e-6);
+}
+
+}  // namespace
+}  // namespace hqtrack
