@@ -97,7 +97,10 @@ class Control {
   }
 
   std::string check(const httplib::Result& result) const {
-    if (!result) fail("cannot be reached: " + httplib::to_string(result.error()));
+    if (!result && result.error() == httplib::Error::Connection) {
+      fail("cannot be reached: expected a running hqtrack with --control, found nothing that listens");
+    }
+    if (!result) fail("cannot be reached: no answer (" + httplib::to_string(result.error()) + ")");
     if (result->get_header_value("Server") != "hqtrack") fail("expected hqtrack, found another server");
     if (result->status == 200) return result->body;
     fail(parse(result->body).value("error", "status " + std::to_string(result->status)));

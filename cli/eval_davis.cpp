@@ -34,7 +34,7 @@ boundary IoU and frames/s. Example:
   --results DIR     track nothing: score the masks DIR/SEQUENCE/00000.png ...
   --allow-missing   count masks that are missing or damaged as empty
   --masks DIR       write the masks: DIR/SEQUENCE/00000.png ...
-  --zip FILE        pack them for the evaluation server; needs --masks
+  --zip FILE        pack --masks or --results for the evaluation server
   --json, --csv, --report FILE   all scores; the report is one HTML page
   --against FILE    compare with another run: its --json
   --from-boxes      tell the tracker only the boxes around the first masks
@@ -127,6 +127,14 @@ void check_outputs(const DavisArguments& arguments, const std::vector<DavisSeque
   }
 }
 
+/// The folder itself is said, not its first file that is missing.
+void check_results(const DavisArguments& arguments) {
+  const fs::path& folder = arguments.results;
+  if (folder.empty() || fs::is_directory(folder)) return;
+  throw MediaError(folder.string() + ": expected a folder of results, found " +
+                   (fs::exists(folder) ? "a file" : "nothing"));
+}
+
 DavisScores score_tracker(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences,
                           const EvaluationOptions& options, DavisRun& run, ReportFacts& facts) {
   const Config config = load_track_config(arguments.network);
@@ -135,7 +143,9 @@ DavisScores score_tracker(const DavisArguments& arguments, const std::vector<Dav
   run.weights = config.tracker.weights;
   run.device = resolve_device(arguments.network.device).str();
   const auto trackers = make_trackers(config, arguments.network, arguments.num_jobs);
-  facts = tracker_facts(config, arguments.network.device);
+  run.settings = arguments.network.overrides;
+  if (arguments.from_boxes) run.settings.emplace_back("--from-boxes");
+  facts = tracker_facts(config, arguments.network.device, run.settings);
   return evaluate_trackers(sequences, trackers, options);
 }
 
@@ -163,6 +173,7 @@ int run_eval_davis(std::span<const std::string> args) {
   const auto arguments = parse_davis_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   const auto sequences = read_davis_dataset(arguments->root, arguments->list_file, arguments->rules);
+  check_results(*arguments);
   check_outputs(*arguments, sequences);
   if (!arguments->attributes.empty()) read_davis_attributes(arguments->attributes);  // mistakes are said now
 

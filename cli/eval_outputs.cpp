@@ -97,7 +97,8 @@ std::vector<std::unique_ptr<SequenceTracker>> make_trackers(const Config& config
   return trackers;
 }
 
-ReportFacts tracker_facts(const Config& config, const std::string& device) {
+ReportFacts tracker_facts(const Config& config, const std::string& device,
+                          const std::vector<std::string>& settings) {
   ReportFacts facts = {
       {"program", "hqtrack " HQTRACK_VERSION},
       {"configuration", config.file.filename().string() + ", SHA-256 " + sha256_of(config.file)},
@@ -105,6 +106,9 @@ ReportFacts tracker_facts(const Config& config, const std::string& device) {
   if (config.refiner.every_frames > 0) {
     facts.emplace_back("refiner weights", weights_fact(config.refiner.weights));
   }
+  std::string changes;
+  for (const std::string& setting : settings) changes += (changes.empty() ? "" : ", ") + setting;
+  if (!changes.empty()) facts.emplace_back("settings", changes);
   facts.emplace_back("device", resolve_device(device).str());
   return facts;
 }

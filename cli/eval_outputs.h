@@ -45,8 +45,9 @@ std::vector<std::unique_ptr<SequenceTracker>> make_trackers(const Config& config
                                                             int64_t num_jobs);
 
 /// What a reader of a report wants to know of the tracker: configuration, weights with their SHA-256, device,
-/// version; and how fast it was and how much memory it took.
-ReportFacts tracker_facts(const Config& config, const std::string& device);
+/// version, settings that differ from the configuration; and how fast it was and how much memory it took.
+ReportFacts tracker_facts(const Config& config, const std::string& device,
+                          const std::vector<std::string>& settings);
 ReportFacts run_facts(const std::optional<double>& frames_per_second);
 
 /// Prints lines at once. Throws OutputError.

@@ -1,8 +1,11 @@
 #include "cli/eval_vots.h"
 
+#include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "cli/arguments.h"
 #include "cli/eval_outputs.h"
@@ -29,7 +32,8 @@ Robustness, not-reported and drift-rate error, absence detection. Example:
   --results DIR     baseline/SEQUENCE/SEQUENCE_001.bin ... lie there (baseline/
                     may be left out)
   --run             track first and write the results there; sequences whose
-                    results are complete are not tracked again
+                    results are complete are not tracked again; only results
+                    of the same settings go together
   --jobs N          sequences tracked at a time (1)
   --allow-missing   count objects without results, or with damaged ones, as
                     never reported
@@ -74,6 +78,26 @@ std::optional<VotsEvalArguments> parse_arguments(std::span<const std::string> ar
       .network = parse_network(*line)};
 }
 
+/// Results that are there must be those of this very run: they are not made again.
+void check_same_run(const VotsEvalArguments& arguments, const std::vector<VotsSequence>& sequences,
+                    const ReportFacts& facts) {
+  const fs::path file = arguments.results / "run.txt";
+  std::string now;
+  for (const auto& [name, value] : facts) now += name + ": " + value + "\n";
+  std::stringstream then;
+  then << std::ifstream(file).rdbuf();
+  if (then.str() == now) return;
+  const auto has_results = [&](const VotsSequence& sequence) {
+    return has_vots_results(arguments.results, sequence);
+  };
+  if (std::ranges::any_of(sequences, has_results)) {
+    throw OutputError(
+        arguments.results.string() +
+        ": expected no results, or those of the same configuration (as run.txt says), found others");
+  }
+  write_file(file, now);
+}
+
 void track(const VotsEvalArguments& arguments, const std::vector<VotsSequence>& sequences, VotsRun& run,
            ReportFacts& facts) {
   const Config config = load_track_config(arguments.network);
@@ -81,7 +105,9 @@ void track(const VotsEvalArguments& arguments, const std::vector<VotsSequence>& 
   run.weights = config.tracker.weights;
   run.device = resolve_device(arguments.network.device).str();
   const auto trackers = make_trackers(config, arguments.network, arguments.num_jobs);
-  facts = tracker_facts(config, arguments.network.device);
+  run.settings = arguments.network.overrides;
+  facts = tracker_facts(config, arguments.network.device, run.settings);
+  check_same_run(arguments, sequences, facts);
   const Interruption interruption;
   run_vots_dataset(
       sequences, trackers, arguments.results,

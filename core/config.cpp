@@ -209,6 +209,7 @@ class Fields {
     integer(key + ".num_blocks", propagation.num_blocks, {1, at_most_blocks});
     integer(key + ".width", propagation.width, {8, 4096, 8});
     integer(key + ".key_width", propagation.key_width, {1, 4096});
+    integer(key + ".self_pool", propagation.self_pool, {1, 8});
   }
 
   void bind_tracker(TrackerConfig& tracker) {

@@ -24,6 +24,7 @@ struct PropagationConfig {
   int64_t num_blocks = 3;
   int64_t width = 256;      // channels of the visual and of the identity branch
   int64_t key_width = 128;  // channels of queries and keys
+  int64_t self_pool = 1;    // cells an edge whose means self-attention looks at; 1: at each cell, as published
 };
 
 /// How a frame becomes the network's input (docs/vmos.md, section 1).

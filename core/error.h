@@ -50,7 +50,7 @@ struct DeviceError : Error {
 };
 /// Somebody asked for a stop.
 struct Interrupted : Error {
-  Interrupted() : Error(ExitCode::kInterrupted, "interrupted; what is written is complete") {}
+  Interrupted() : Error(ExitCode::kInterrupted, "interrupted; files that are written are complete") {}
 };
 
 }  // namespace hqtrack

@@ -287,6 +287,10 @@ HtmlReport vots_report(const VotsScores& scores, const std::vector<VotsSequence>
 
 Json read_evaluation(const fs::path& file, const std::string& kind) {
   std::ifstream stream(file);
+  if (!stream) {
+    throw MediaError(file.string() + ": expected the JSON of `hqtrack eval " + kind +
+                     "`, found no such file");
+  }
   Json other = Json::parse(stream, nullptr, false);
   const bool is_ours = other.is_object() && other.value("program", Json()) == "hqtrack" &&
                        other.value("kind", Json()) == kind && other.contains("sequences");
@@ -299,8 +303,13 @@ Json read_evaluation(const fs::path& file, const std::string& kind) {
 
 void compare_with(HtmlReport& report, const Json& other, const std::string& name) {
   report.other_name = name;
-  fill(report.measures, other);
-  add_curves(report, other);
+  const bool has_all = std::ranges::all_of(report.sequences, [&](const ReportSequence& sequence) {
+    return find_by(other["sequences"], "name", sequence.name) != nullptr;
+  });
+  if (has_all && other["sequences"].size() == report.sequences.size()) {
+    fill(report.measures, other);
+    add_curves(report, other);
+  }
   for (ReportSequence& sequence : report.sequences) {
     const Json* const same = find_by(other["sequences"], "name", sequence.name);
     if (same == nullptr) continue;

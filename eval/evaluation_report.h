@@ -25,7 +25,7 @@ HtmlReport vots_report(const VotsScores& scores, const std::vector<VotsSequence>
 nlohmann::json read_evaluation(const std::filesystem::path& file, const std::string& kind);
 
 /// Fills in the numbers of another run, which is called `name`. Sequences and objects that it lacks stay
-/// without.
+/// without, and so does the whole where its sequences are others.
 void compare_with(HtmlReport& report, const nlohmann::json& other, const std::string& name);
 
 /// A line a sequence for which both runs have numbers, and one for all: what was, what is, what was gained.

@@ -86,9 +86,9 @@ std::string vots_table_foot(const VotsScores& scores) {
 }
 
 std::string vots_json(const VotsScores& scores, const VotsRun& run) {
-  Json json{{"program", "hqtrack"},   {"version", HQTRACK_VERSION}, {"kind", "vots"},
-            {"config", run.config},   {"weights", run.weights},     {"device", run.device},
-            {"dataset", run.dataset}, {"results", run.results}};
+  Json json{{"program", "hqtrack"},     {"version", HQTRACK_VERSION}, {"kind", "vots"},
+            {"config", run.config},     {"weights", run.weights},     {"device", run.device},
+            {"settings", run.settings}, {"dataset", run.dataset},     {"results", run.results}};
   add_measures(json, scores.measures);
   json["sequences"] = Json::array();
   for (const VotsSequenceScores& sequence : scores.sequences) json["sequences"].push_back(to_json(sequence));

@@ -1,5 +1,6 @@
 #include "tracker/gated_propagation.h"
 
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/silu.h>
 
@@ -55,7 +56,8 @@ Propagated ShortTermPropagationImpl::forward(const at::Tensor& query, const Memo
   return result;
 }
 
-SelfPropagationImpl::SelfPropagationImpl(int64_t width, int64_t key_width) : GatedProjectionImpl(width) {
+SelfPropagationImpl::SelfPropagationImpl(int64_t width, int64_t key_width, int64_t pool)
+    : GatedProjectionImpl(width), pool_(pool) {
   linear_QK = register_module("linear_QK", Linear(2 * width, key_width));
   linear_V1 = register_module("linear_V1", Linear(width, 2 * width));
   linear_V2 = register_module("linear_V2", Linear(width, 2 * width));
@@ -63,11 +65,16 @@ SelfPropagationImpl::SelfPropagationImpl(int64_t width, int64_t key_width) : Gat
   linear_U2 = register_module("linear_U2", Linear(width, 2 * width));
 }
 
+at::Tensor SelfPropagationImpl::pooled(const at::Tensor& tokens, GridSize grid) const {
+  if (pool_ == 1) return tokens;
+  return to_tokens(at::avg_pool2d(to_map(tokens, grid), pool_, pool_, /*padding=*/0, /*ceil_mode=*/true));
+}
+
 at::Tensor SelfPropagationImpl::forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid) {
   const at::Tensor query = linear_QK(at::cat({visual, identity}, -1));
   const at::Tensor value = at::silu(at::cat({linear_V1(visual), linear_V2(identity)}, -1));
   const at::Tensor gate = at::silu(at::cat({linear_U1(visual), linear_U2(identity)}, -1));
-  return project(attend(query, query, value), gate, grid);
+  return project(attend(query, pooled(query, grid), pooled(value, grid)), gate, grid);
 }
 
 }  // namespace hqtrack

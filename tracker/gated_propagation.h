@@ -56,14 +56,20 @@ class ShortTermPropagationImpl : public GatedProjectionImpl {
 };
 TORCH_MODULE(ShortTermPropagation);
 
-/// Attention of the frame to itself.
+/// Attention of the frame to itself, or to the means of squares of `pool` x `pool` of its cells (those that
+/// are there, at the edges).
 class SelfPropagationImpl : public GatedProjectionImpl {
  public:
-  SelfPropagationImpl(int64_t width, int64_t key_width);
+  SelfPropagationImpl(int64_t width, int64_t key_width, int64_t pool);
   /// visual, identity [B, N, width], normalised -> [B, N, 2 width]
   at::Tensor forward(const at::Tensor& visual, const at::Tensor& identity, GridSize grid);
 
   Linear linear_QK{nullptr}, linear_V1{nullptr}, linear_V2{nullptr}, linear_U1{nullptr}, linear_U2{nullptr};
+
+ private:
+  at::Tensor pooled(const at::Tensor& tokens, GridSize grid) const;
+
+  int64_t pool_;
 };
 TORCH_MODULE(SelfPropagation);
 

@@ -35,7 +35,7 @@ PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int6
       register_module("short_term_attn", ShortTermPropagation(d, config.key_width, local_radius));
   norm2 = register_module("norm2", layer_norm(d));
   id_norm2 = register_module("id_norm2", layer_norm(d));
-  self_attn = register_module("self_attn", SelfPropagation(d, config.key_width));
+  self_attn = register_module("self_attn", SelfPropagation(d, config.key_width, config.self_pool));
 }
 
 PropagationBlockImpl::Prepared PropagationBlockImpl::prepare(const at::Tensor& visual,

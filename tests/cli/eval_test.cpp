@@ -64,6 +64,29 @@ TEST_F(EvalProgram, TracksScoresAndScoresItsOwnMasksTheSame) {
   }
 }
 
+TEST_F(EvalProgram, SaysWithWhichSettingsAndComparesLikeWithLike) {
+  const auto run = [&](const char* output, std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"--config", model().string(), "--device", "cpu", "--json", file(output).string()});
+    return eval(more);
+  };
+  ASSERT_EQ(run("all.json", {"--set", "tracker.memory.interval_frames=2", "--from-boxes"}).exit_code, 0);
+  EXPECT_EQ(json("all.json")["settings"],
+            (std::vector<std::string>{"tracker.memory.interval_frames=2", "--from-boxes"}));
+  std::ofstream(file("list.txt")) << "dog\n";
+  const Finished part = run("part.json", {"--list", file("list.txt").string(), "--against",
+                                          file("all.json").string(), "--report", file("part.html").string()});
+  ASSERT_EQ(part.exit_code, 0) << part.err;
+  const auto lines = lines_of(part.out);
+  EXPECT_TRUE(lines[lines.size() - 2].starts_with("dog "));
+  EXPECT_NE(lines[lines.size() - 2].find_first_of("+-"), std::string::npos);
+  EXPECT_TRUE(lines.back().starts_with("all "));
+  EXPECT_EQ(lines.back().find_first_of("0123456789"), std::string::npos) << lines.back();
+  const Finished missing = eval({"--results", file("nowhere").string()});
+  EXPECT_EQ(missing.exit_code, static_cast<int>(ExitCode::kInput));
+  EXPECT_NE(missing.err.find("nowhere: expected a folder of results, found nothing"), std::string::npos);
+}
+
 TEST_F(EvalProgram, PerfectResultsScoreOne) {
   const fs::path truth = data() / "Annotations" / "480p";
   const Finished scored = eval({"--results", truth.string(), "--json", file("scores.json").string()});

@@ -170,6 +170,16 @@ TEST_F(VotsProgram, DamagedResultsAreTrackedAgainAndOthersAreKept) {
   ASSERT_EQ(run_program(run).exit_code, 0);
   EXPECT_EQ(read_text(gone), whole);
   EXPECT_EQ(read_text(file("results") / "baseline" / "gone" / "notes.txt"), "mine");
+
+  std::vector<std::string> other = run;
+  other.insert(other.end(), {"--set", "tracker.memory.interval_frames=1"});
+  const Finished refused = run_program(other);
+  EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kOutput));
+  EXPECT_NE(refused.err.find("expected no results, or those of the same configuration"), std::string::npos)
+      << refused.err;
+  fs::remove(file("results") / "run.txt");  // as of another tracker
+  EXPECT_EQ(run_program(run).exit_code, static_cast<int>(ExitCode::kOutput));
+  EXPECT_EQ(read_text(gone), whole);
 }
 
 TEST_F(VotsProgram, ComparesWithARunWhoseFileItReplaces) {

@@ -49,6 +49,42 @@ TEST(Vmos, BatchGivesWhatSinglesGive) {
   for (int t = 0; t < 2; ++t) EXPECT_TENSORS_CLOSE(together[t], step_of(images[t], masks[t])[0], 1e-4, 1e-4);
 }
 
+// The mean of the cells of a square that are on the map, cell by cell.
+at::Tensor plain_means(const at::Tensor& tokens, GridSize grid, int64_t side) {
+  std::vector<at::Tensor> means;
+  for (int64_t y = 0; y < grid.height; y += side) {
+    for (int64_t x = 0; x < grid.width; x += side) {
+      const at::Tensor square =
+          to_map(tokens, grid).slice(2, y, y + side).slice(3, x, x + side).flatten(2);  // ends at the edge
+      means.push_back(square.mean(2));
+    }
+  }
+  return at::stack(means, 1);
+}
+
+TEST(SelfPropagation, MayLookAtMeansOfCells) {
+  at::manual_seed(9);
+  const at::NoGradGuard guard;
+  const GridSize grid{5, 7};
+  const int64_t width = 8, key_width = 4;
+  const at::Tensor visual = at::randn({2, grid.area(), width}), identity = at::randn({2, grid.area(), width});
+  for (const int64_t pool : {1, 2, 3}) {
+    SelfPropagation layer(width, key_width, pool);
+    layer->eval();
+    const at::Tensor query = layer->linear_QK(at::cat({visual, identity}, -1)) * 5;
+    layer->linear_QK->weight.mul_(5);
+    layer->linear_QK->bias.mul_(5);
+    const at::Tensor value = at::silu(at::cat({layer->linear_V1(visual), layer->linear_V2(identity)}, -1)),
+                     gate = at::silu(at::cat({layer->linear_U1(visual), layer->linear_U2(identity)}, -1));
+    const at::Tensor keys = plain_means(query, grid, pool), values = plain_means(value, grid, pool);
+    const at::Tensor map = at::softmax(at::bmm(query, keys.transpose(1, 2)) / 2, -1);  // sqrt(key_width)
+    const at::Tensor mixed = to_map(at::bmm(map, values) * gate, grid);
+    const at::Tensor expected =
+        layer->projection(to_tokens(at::conv2d(mixed, layer->depthwise->weight, {}, 1, 2, 1, 4 * width)));
+    EXPECT_LT((layer(visual, identity, grid) - expected).abs().max().item<double>(), 1e-5) << pool;
+  }
+}
+
 TEST(Vmos, EveryParameterTakesPartInTraining) {
   const TrackerConfig config = tiny_config();
   Vmos network = tiny_network();
