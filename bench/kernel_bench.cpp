@@ -1,0 +1,131 @@
+#include <ATen/Functions.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+
+#include "core/attention.h"
+#include "core/dense.h"
+#include "core/depthwise.h"
+
+// The CPU kernels on the sizes of configs/nano.yaml for a frame of 854x480 (maps of 29x51 and 15x26 cells),
+// each beside LibTorch's operators for the same formula.
+namespace {
+
+using namespace hqtrack;
+
+constexpr GridSize kGrid8{29, 51}, kGrid16{15, 26};
+
+// --- fully connected: rows, depth, width
+
+template <class Layer>
+void linear(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  Layer layer(state.range(1), state.range(2));
+  const at::Tensor x = at::randn({1, state.range(0), state.range(1)});
+  for (auto _ : state) benchmark::DoNotOptimize(layer(x));
+}
+
+void linear_sizes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"rows", "depth", "width"})->Unit(benchmark::kMicrosecond)->UseRealTime();
+  bench->Args({kGrid8.area(), 48, 144})->Args({kGrid8.area(), 192, 96})->Args({kGrid8.area(), 48, 225});
+  bench->Args({kGrid16.area(), 384, 192})->Args({kGrid16.area(), 480, 80});
+}
+
+BENCHMARK(linear<Linear>)->Apply(linear_sizes);
+BENCHMARK(linear<torch::nn::Linear>)->Apply(linear_sizes);
+
+// --- long-term attention: frames in memory
+
+struct Operands {
+  explicit Operands(int64_t keys)
+      : q(at::randn({1, kGrid8.area(), 48})), k(at::randn({1, keys, 48})), v(at::randn({1, keys, 192})) {}
+  at::Tensor q, k, v;
+};
+
+at::Tensor plain_attend(const Operands& o) {
+  return at::bmm(at::softmax(at::bmm(o.q, o.k.transpose(1, 2)) / std::sqrt(48.0), -1), o.v);
+}
+
+void attention(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Operands o(state.range(0) * kGrid8.area());
+  for (auto _ : state) benchmark::DoNotOptimize(attend(o.q, o.k, o.v));
+}
+
+void attention_plain(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Operands o(state.range(0) * kGrid8.area());
+  for (auto _ : state) benchmark::DoNotOptimize(plain_attend(o));
+}
+
+void frames(benchmark::internal::Benchmark* bench) {
+  bench->ArgName("frames")->Unit(benchmark::kMillisecond)->UseRealTime()->Arg(1)->Arg(2)->Arg(6);
+}
+
+BENCHMARK(attention)->Apply(frames);
+BENCHMARK(attention_plain)->Apply(frames);
+
+// --- local attention; the plain form is a dense one under a mask
+
+void local_attention(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Operands o(kGrid8.area());
+  const at::Tensor relative = at::randn({1, kGrid8.area(), 225});
+  for (auto _ : state) benchmark::DoNotOptimize(attend_locally(o.q, o.k, o.v, relative, kGrid8, 7));
+}
+
+void local_attention_plain(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Operands o(kGrid8.area());
+  const at::Tensor relative = at::randn({1, kGrid8.area(), 225});
+  const at::Tensor y = at::arange(kGrid8.height).view({-1, 1}).expand({-1, kGrid8.width}).flatten(),
+                   x = at::arange(kGrid8.width).view({1, -1}).expand({kGrid8.height, -1}).flatten();
+  const at::Tensor dy = y.view({1, -1}) - y.view({-1, 1}), dx = x.view({1, -1}) - x.view({-1, 1});
+  const at::Tensor outside = dy.abs().gt(7).logical_or(dx.abs().gt(7)).unsqueeze(0);
+  const at::Tensor entry = ((dy.clamp(-7, 7) + 7) * 15 + dx.clamp(-7, 7) + 7).unsqueeze(0);
+  for (auto _ : state) {
+    at::Tensor scores = at::bmm(o.q, o.k.transpose(1, 2)) / std::sqrt(48.0) + relative.gather(2, entry);
+    scores.masked_fill_(outside, -INFINITY);
+    benchmark::DoNotOptimize(at::bmm(at::softmax(scores, -1), o.v));
+  }
+}
+
+BENCHMARK(local_attention)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(local_attention_plain)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+// --- one filter a channel: channels, kernel
+
+struct Filters {
+  explicit Filters(const benchmark::State& state)
+      : map(at::randn({1, state.range(0), kGrid8.height, kGrid8.width})
+                .contiguous(at::MemoryFormat::ChannelsLast)),
+        weight(at::randn({state.range(0), 1, state.range(1), state.range(1)})) {}
+  at::Tensor map, weight;
+};
+
+void depthwise(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Filters f(state);
+  for (auto _ : state) benchmark::DoNotOptimize(depthwise_conv(f.map, f.weight, {}, 1, state.range(1) / 2));
+}
+
+void depthwise_plain(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const Filters f(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(at::conv2d(f.map, f.weight, {}, 1, state.range(1) / 2, 1, state.range(0)));
+  }
+}
+
+void filters(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"channels", "kernel"})->Unit(benchmark::kMicrosecond)->UseRealTime();
+  bench->Args({192, 5})->Args({240, 3});
+}
+
+BENCHMARK(depthwise)->Apply(filters);
+BENCHMARK(depthwise_plain)->Apply(filters);
+
+}  // namespace
+
+BENCHMARK_MAIN();
