@@ -14,6 +14,7 @@
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
 #include "eval/davis_report.h"
+#include "eval/results_folder.h"
 #include "eval/results_zip.h"
 #include "io/output_file.h"
 
@@ -127,14 +128,6 @@ void check_outputs(const DavisArguments& arguments, const std::vector<DavisSeque
   }
 }
 
-/// The folder itself is said, not its first file that is missing.
-void check_results(const DavisArguments& arguments) {
-  const fs::path& folder = arguments.results;
-  if (folder.empty() || fs::is_directory(folder)) return;
-  throw MediaError(folder.string() + ": expected a folder of results, found " +
-                   (fs::exists(folder) ? "a file" : "nothing"));
-}
-
 DavisScores score_tracker(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences,
                           const EvaluationOptions& options, DavisRun& run, ReportFacts& facts) {
   const Config config = load_track_config(arguments.network);
@@ -173,7 +166,7 @@ int run_eval_davis(std::span<const std::string> args) {
   const auto arguments = parse_davis_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   const auto sequences = read_davis_dataset(arguments->root, arguments->list_file, arguments->rules);
-  check_results(*arguments);
+  if (!arguments->results.empty()) check_results_folder(arguments->results);
   check_outputs(*arguments, sequences);
   if (!arguments->attributes.empty()) read_davis_attributes(arguments->attributes);  // mistakes are said now
 

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "cli/arguments.h"
 #include "cli/eval_outputs.h"
@@ -16,6 +14,7 @@
 #include "eval/vots_evaluation.h"
 #include "eval/vots_results.h"
 #include "eval/vots_table.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 
 namespace hqtrack {
@@ -84,9 +83,7 @@ void check_same_run(const VotsEvalArguments& arguments, const std::vector<VotsSe
   const fs::path file = arguments.results / "run.txt";
   std::string now;
   for (const auto& [name, value] : facts) now += name + ": " + value + "\n";
-  std::stringstream then;
-  then << std::ifstream(file).rdbuf();
-  if (then.str() == now) return;
+  if (fs::exists(file) && read_text(file, "the settings of a run") == now) return;
   const auto has_results = [&](const VotsSequence& sequence) {
     return has_vots_results(arguments.results, sequence);
   };

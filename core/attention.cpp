@@ -150,11 +150,8 @@ struct Sequence {
   float *packed_k, *packed_v;
   AttentionKernel::Rows all;
 
-  int64_t padded(int64_t count) const {
-    return (count + kernels.matrix.panel - 1) / kernels.matrix.panel * kernels.matrix.panel;
-  }
-  int64_t value_panels() const { return padded(all.value_width) / kernels.matrix.panel; }
-  int64_t panels() const { return value_panels() + padded(all.num_keys) / kernels.matrix.panel; }
+  int64_t value_panels() const { return kernels.matrix.panels_of(all.value_width); }
+  int64_t panels() const { return value_panels() + kernels.matrix.panels_of(all.num_keys); }
   void pack(int64_t index) const {
     if (index < value_panels()) {
       kernels.attention.pack_values(v, v_stride, all.num_keys, all.value_width, index, packed_v);
@@ -188,8 +185,7 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                    from_columns = has_places ? columns.contiguous() : columns;
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
   float* const target = out.mutable_data_ptr<float>();
-  const int64_t panel = kernels.matrix.panel;
-  const auto padded = [&](int64_t count) { return (count + panel - 1) / panel * panel; };
+  const auto padded = [&](int64_t count) { return kernels.matrix.panels_of(count) * kernels.matrix.panel; };
   const int64_t packed_size = padded(keys) * key_width + padded(value_width) * keys;
   const auto start_of = [](const at::Tensor& tensor, int64_t b) {
     return tensor.defined() ? tensor.const_data_ptr<float>() + b * tensor.stride(0) : nullptr;

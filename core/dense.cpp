@@ -85,7 +85,7 @@ at::Tensor PackedWeight::of(const at::Tensor& weight) {
     return packed_;
   }
   const MatrixKernel& kernel = cpu_kernels().front()->matrix;
-  const int64_t panels = (weight.size(0) + kernel.panel - 1) / kernel.panel;
+  const int64_t panels = kernel.panels_of(weight.size(0));
   const at::Tensor rows = weight.detach().contiguous();
   packed_ = at::empty({panels * kernel.panel * weight.size(1)}, rows.options());
   for (int64_t i = 0; i < panels; ++i) {

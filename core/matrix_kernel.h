@@ -9,6 +9,7 @@ namespace hqtrack {
 struct MatrixKernel {
   /// Rows of a panel.
   int64_t panel;
+  int64_t panels_of(int64_t count) const { return (count + panel - 1) / panel; }
 
   /// Rows [panel * index, panel * (index + 1)) of a matrix [count, width] as packed[index]: [width, panel], 0
   /// behind the last.

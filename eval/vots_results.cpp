@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "eval/results_folder.h"
 
 namespace hqtrack {
 namespace fs = std::filesystem;
@@ -65,10 +66,7 @@ fs::path vots_results_folder(const fs::path& folder, const VotsSequence& sequenc
 
 VotsScores evaluate_vots_results(const std::vector<VotsSequence>& sequences, const fs::path& folder,
                                  const OnFault& on_fault) {
-  if (!fs::is_directory(folder)) {
-    throw MediaError(folder.string() + ": expected a folder of results, found " +
-                     (fs::exists(folder) ? "a file" : "nothing"));
-  }
+  check_results_folder(folder);
   std::vector<VotsSequenceScores> scores;
   for (const VotsSequence& sequence : sequences) scores.push_back(score_sequence(sequence, folder, on_fault));
   return combine(std::move(scores));

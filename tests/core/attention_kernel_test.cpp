@@ -16,8 +16,8 @@ at::Tensor random(int64_t rows, int64_t columns) { return at::randn({rows, colum
 at::Tensor attend(const CpuKernels& kernels, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const at::Tensor& row_scores = {}, const at::Tensor& column_scores = {}) {
   const int64_t queries = q.size(0), keys = k.size(0), key_width = k.size(1), value_width = v.size(1);
-  const int64_t key_panels = (keys + kernels.matrix.panel - 1) / kernels.matrix.panel;
-  const int64_t value_panels = (value_width + kernels.matrix.panel - 1) / kernels.matrix.panel;
+  const int64_t key_panels = kernels.matrix.panels_of(keys);
+  const int64_t value_panels = kernels.matrix.panels_of(value_width);
   // What a kernel reads or leaves out by mistake shows.
   const double nan = std::numeric_limits<double>::quiet_NaN();
   at::Tensor packed_keys = at::full({key_panels * kernels.matrix.panel * key_width}, nan, at::kFloat);

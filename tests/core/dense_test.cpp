@@ -32,7 +32,7 @@ TEST(MatrixKernel, EqualsTheProductOverOddSizes) {
                    << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x " << s.width);
       const at::Tensor in = at::randn({s.rows, s.depth}), weight = at::randn({s.width, s.depth}),
                        bias = at::randn({s.width});
-      const int64_t panels = (s.width + kernel.panel - 1) / kernel.panel;
+      const int64_t panels = kernel.panels_of(s.width);
       at::Tensor packed = at::full({panels * kernel.panel * s.depth}, nan);
       for (int64_t i = 0; i < panels; ++i) {
         kernel.pack_rows(weight.const_data_ptr<float>(), s.depth, s.width, s.depth, i,
