@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "cli/vots.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/one_line.h"
 
 namespace hqtrack {
 namespace {
@@ -82,8 +82,7 @@ int run(std::span<const std::string> args) {
 }
 
 int fail(ExitCode code, const std::string& message) {
-  // LibTorch's messages go on for lines; the first one says what it is.
-  log_error(message.substr(0, message.find('\n')));
+  log_error(message);
   return static_cast<int>(code);
 }
 
@@ -96,17 +95,13 @@ int run_guarded(std::span<const std::string> args) {
     log_warning(e.what());
     return static_cast<int>(e.code());
   } catch (const Error& e) {
-    return fail(e.code(), e.what());
+    return fail(e.code(), one_line(e));
   } catch (const c10::OutOfMemoryError& e) {
-    return fail(ExitCode::kDevice, e.what_without_backtrace());
-  } catch (const c10::Error& e) {
-    return fail(ExitCode::kInternal, e.what_without_backtrace());
+    return fail(ExitCode::kDevice, one_line(e));
   } catch (const std::filesystem::filesystem_error& e) {
     return fail(ExitCode::kInput, e.path1().string() + ": " + e.code().message());
-  } catch (const std::bad_alloc&) {
-    return fail(ExitCode::kInternal, "out of memory");
   } catch (const std::exception& e) {
-    return fail(ExitCode::kInternal, e.what());
+    return fail(ExitCode::kInternal, one_line(e));
   }
 }
 

@@ -1,7 +1,6 @@
 #include "cli/serve.h"
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
@@ -18,6 +17,7 @@
 #include "control/control_server.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/one_line.h"
 #include "io/network_url.h"
 #include "io/retry.h"
 #include "pipeline/hqtrack.h"
@@ -56,18 +56,6 @@ struct Served {
   HqTrack tracker;
 };
 
-/// What went wrong in one line, whatever it was.
-std::string reason_of_failure() {
-  try {
-    throw;
-  } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    return text.substr(0, text.find('\n'));
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
 /// Runs a stream until it ends by itself or is interrupted. Whatever fails is said and tried again.
 void keep_running(Served& served, const Config& config, const std::stop_token& interrupted) {
   constexpr std::chrono::minutes kLongRun{1};  // what fails after that is another failure
@@ -78,10 +66,10 @@ void keep_running(Served& served, const Config& config, const std::stop_token& i
       if (!run.is_open()) return;
       run.execute(served.tracker, config, served.stream);
       return;
-    } catch (...) {
+    } catch (const std::exception& error) {
       if (std::chrono::steady_clock::now() > begun + kLongRun) attempt = 0;
       const auto time = retry_pause(attempt);
-      log_error(served.config.name + ": " + reason_of_failure() + "; begun anew in " +
+      log_error(served.config.name + ": " + one_line(error) + "; begun anew in " +
                 std::to_string((time.count() + 999) / 1000) + " s");
       wait_unless_stopped(time, interrupted);
     }
@@ -151,7 +139,10 @@ int run_serve(std::span<const std::string> args) {
   {
     std::vector<std::jthread> threads;
     for (const auto& served : all) {
-      threads.emplace_back([&] { keep_running(*served, config, interruption.token()); });
+      threads.emplace_back([&] {
+        keep_running(*served, config, interruption.token());
+        served->stream->prompts->close();
+      });
     }
   }
   return static_cast<int>(interruption.token().stop_requested() ? ExitCode::kInterrupted

@@ -14,6 +14,7 @@
 #include "control/metrics.h"
 #include "control/preview_page.h"
 #include "core/error.h"
+#include "core/one_line.h"
 #include "io/event_line.h"
 #include "io/mask_reader.h"
 #include "io/overlay.h"
@@ -32,6 +33,7 @@ constexpr size_t kMostPoints = 64, kLongestName = 200;
 constexpr size_t kShortestToken = 16;
 constexpr int64_t kPreviewEdge = 960, kWholePicture = 1 << 16;  // pixels
 constexpr milliseconds kPromptTimeout{10'000};                  // until a frame comes
+constexpr const char* kRetryAfter = "5";                        // seconds
 
 bool is_this_machine(const std::string& host) {
   in_addr address{};
@@ -174,7 +176,9 @@ class ControlServer::Impl {
   template <class Work>
   static HttpResponse guarded(Work work) {
     const auto refuse = [&](int status, const std::string& reason) {
-      return json_response({{"error", reason}}, status);
+      HttpResponse response = json_response({{"error", reason}}, status);
+      if (status == 503) response.headers["Retry-After"] = kRetryAfter;
+      return response;
     };
     try {
       return work();
@@ -182,12 +186,14 @@ class ControlServer::Impl {
       return refuse(refusal.status, refusal.reason);
     } catch (const LivePrompts::Unanswered& error) {
       return refuse(503, error.what());
+    } catch (const LivePrompts::Ended& error) {
+      return refuse(410, error.what());
     } catch (const PromptError& error) {
       return refuse(422, error.what());
     } catch (const MediaError& error) {
       return refuse(400, error.what());
     } catch (const std::exception& error) {
-      return refuse(500, error.what());
+      return refuse(500, one_line(error));
     }
   }
 
@@ -295,6 +301,7 @@ class ControlServer::Impl {
   }
 
   HttpResponse follow_prompt(Stream& stream, const HttpRequest& request) {
+    const Place place(num_prompts_, kMostPrompts, "prompts");
     PromptEdit edit = read_prompt(stream, request);
     if (edit.prompt.points.size() > kMostPoints) {
       throw Refusal{400, "points: expected at most " + std::to_string(kMostPoints) + ", found " +
@@ -304,7 +311,6 @@ class ControlServer::Impl {
       throw Refusal{400, "name: expected at most " + std::to_string(kLongestName) + " bytes, found " +
                              std::to_string(edit.prompt.name.size())};
     }
-    const Place place(num_prompts_, kMostPrompts, "prompts");
     const LivePrompts::Followed followed = stream.prompts->follow(std::move(edit), kPromptTimeout);
     // Who asks next shall find it in the newest frame.
     auto shown = stream.latest();
@@ -318,7 +324,9 @@ class ControlServer::Impl {
     PromptEdit edit;
     if (!request.content_encoding.empty()) throw Refusal{415, "Content-Encoding: expected none"};
     if (request.content_type.starts_with("image/png")) {
-      edit.prompt.mask = read_mask(*newest(stream), request.body);
+      const auto frame = stream.next(nullptr, kPromptTimeout);
+      if (!frame) throw LivePrompts::Unanswered("no frame came in time");
+      edit.prompt.mask = read_mask(*frame, request.body);
       edit.prompt.name = request.parameter("name");
       if (const std::string action = request.parameter("action"); action == "correct") {
         edit.action = PromptEdit::Action::kCorrect;

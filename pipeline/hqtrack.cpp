@@ -123,22 +123,21 @@ class HqTrack::Impl {
     PromptMasks masks = place_prompts(edits, known, label_mask_, [&](std::span<const ObjectPrompt> prompts) {
       return ask_refiner([&](Refiner& refiner) { return refiner.segment(frame_->image, prompts); });
     });
-    label_mask_ = std::move(masks.label_mask);
-    bool has_masks = false;
     for (const auto& [action, prompt] : edits) {
-      if (action == PromptEdit::Action::kRemove) {
-        objects_.erase(prompt.id);
-        tracker_.remove(prompt.id);
-        continue;
-      }
-      has_masks = true;
+      if (action != PromptEdit::Action::kRemove) continue;
+      objects_.erase(prompt.id);
+      tracker_.remove(prompt.id);
+    }
+    remember(edits, masks.label_mask);
+    label_mask_ = std::move(masks.label_mask);
+    for (const auto& [action, prompt] : edits) {
+      if (action == PromptEdit::Action::kRemove) continue;
       KnownObject& object = objects_[prompt.id];
       if (!prompt.name.empty()) object.name = prompt.name;
       object.score = masks.scores[prompt.id];
       object.given = prompt.needs_refiner() ? Choice::kRefined : Choice::kSkipped;
       prompts_.push_back(prompt);
     }
-    if (has_masks) tracker_.correct(frame_->image, label_mask_);
     return describe();
   }
 
@@ -252,6 +251,19 @@ class HqTrack::Impl {
     const std::lock_guard lock(refiner_mutex_);
     const c10::OptionalStreamGuard on_its_stream(refiner_stream_);
     return ask(*refiner_);
+  }
+
+  void remember(std::span<const PromptEdit> edits, const at::Tensor& label_mask) {
+    const auto has_mask = [](const PromptEdit& edit) { return edit.action != PromptEdit::Action::kRemove; };
+    if (std::ranges::none_of(edits, has_mask)) return;
+    try {
+      tracker_.correct(frame_->image, label_mask);
+    } catch (...) {
+      for (const auto& [action, prompt] : edits) {
+        if (action == PromptEdit::Action::kAdd) tracker_.remove(prompt.id);
+      }
+      throw;
+    }
   }
 
   TrackedFrame describe() const {

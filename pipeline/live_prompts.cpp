@@ -3,17 +3,13 @@
 #include <utility>
 
 namespace hqtrack {
-namespace {
-constexpr const char* kEnded = "the run has ended";
-}
-
 LivePrompts::Followed LivePrompts::follow(PromptEdit edit, std::chrono::milliseconds timeout) {
   auto request = std::make_unique<Request>(std::move(edit), std::promise<Followed>());
   const Request* const mine = request.get();
   std::future<Followed> answer = request->answer.get_future();
   {
     const std::lock_guard lock(mutex_);
-    if (is_closed_) throw Unanswered(kEnded);
+    if (is_closed_) throw Ended("the run has ended");
     waiting_.push_back(std::move(request));
   }
   if (answer.wait_for(timeout) != std::future_status::ready) {
@@ -25,7 +21,9 @@ LivePrompts::Followed LivePrompts::follow(PromptEdit edit, std::chrono::millisec
   try {
     return answer.get();
   } catch (const std::future_error&) {
-    throw Unanswered(kEnded);
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) throw Ended("the run has ended");
+    throw Unanswered("the run failed");
   }
 }
 
@@ -38,11 +36,6 @@ void LivePrompts::close() {
   const std::lock_guard lock(mutex_);
   is_closed_ = true;
   waiting_.clear();  // whose answers are promises that are broken
-}
-
-void LivePrompts::open() {
-  const std::lock_guard lock(mutex_);
-  is_closed_ = false;
 }
 
 }  // namespace hqtrack

@@ -20,10 +20,14 @@ class LivePrompts {
     TrackedFrame frame;  // in which it was followed, as it looked then
   };
 
-  /// Waits until it is followed. An addition of id 0 gets an id that is free. Throws PromptError when it
-  /// cannot be followed, and Unanswered when no frame came in time or the run ends; it is forgotten then.
+  /// Waits until it is followed; a run that ends while another one will begin is waited for as well. An
+  /// addition of id 0 gets an id that is free. Throws PromptError when it cannot be followed, Unanswered when
+  /// no frame came in time or the run failed, Ended after close(); it is forgotten then.
   Followed follow(PromptEdit edit, std::chrono::milliseconds timeout);
   class Unanswered : public MediaError {
+    using MediaError::MediaError;
+  };
+  class Ended : public MediaError {
     using MediaError::MediaError;
   };
 
@@ -33,9 +37,8 @@ class LivePrompts {
     std::promise<Followed> answer;
   };
   std::list<std::unique_ptr<Request>> take();
-  /// No frame will come any more, until it is opened again.
+  /// No frame will come any more.
   void close();
-  void open();
 
  private:
   mutable std::mutex mutex_;

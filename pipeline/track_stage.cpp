@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <iterator>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "core/log.h"
+#include "core/one_line.h"
 
 namespace hqtrack {
 namespace {
@@ -36,15 +38,10 @@ TrackStage::TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts, std::
       prompts_(std::move(prompts)),
       is_used_(prompts_.size(), false),
       live_(std::move(live)) {
-  if (live_) live_->open();
   const bool needs_refiner = std::ranges::any_of(prompts_, [](const TimedPrompt& timed) {
     return timed.edit.action != PromptEdit::Action::kRemove && timed.edit.prompt.needs_refiner();
   });
   if (needs_refiner) tracker_.load_refiner();
-}
-
-TrackStage::~TrackStage() {
-  if (live_) live_->close();
 }
 
 void TrackStage::encode_ahead(const Frame& frame) {
@@ -106,6 +103,11 @@ TrackedFrame TrackStage::follow(TrackedFrame tracked, LivePrompts::Request& requ
     request.answer.set_value({edit.prompt.id, tracked});
   } catch (const Error& error) {
     request.answer.set_exception(std::make_exception_ptr(PromptError(0, error.what())));
+  } catch (const std::exception& error) {
+    // Of LibTorch. Whatever it is, it is no reason to lose the other objects.
+    log_error("object " + std::to_string(edit.prompt.id) + ": " + one_line(error) +
+              "; this prompt is left out");
+    request.answer.set_exception(std::current_exception());
   }
   return tracked;
 }

@@ -17,10 +17,8 @@ namespace hqtrack {
 /// order.
 class TrackStage {
  public:
-  /// Borrows the tracker; has it load its refiner when a prompt needs one. live: may be null; opened.
+  /// Borrows the tracker; has it load its refiner when a prompt needs one. live: may be null.
   TrackStage(HqTrack& tracker, std::vector<TimedPrompt> prompts, std::shared_ptr<LivePrompts> live = nullptr);
-  /// Closes `live`.
-  ~TrackStage();
 
   /// Frames before the first prompt pass through without objects. Throws PromptError for what is wrong with
   /// the first prompts; later ones that cannot be followed are warned of and left out.

@@ -129,12 +129,15 @@ MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt) 
 std::vector<MaskProposal> Refiner::look_at_whole(const at::Tensor& image,
                                                  std::span<const ObjectPrompt> prompts) {
   constexpr size_t kMostAtOnce = 32;  // masks as large as the picture
-  const ImageEmbedding whole = encode(image);
+  if (!image_.is_same(image)) {
+    whole_ = encode(image);
+    image_ = image;
+  }
   std::vector<MaskProposal> proposals(prompts.size());
   for (const std::vector<size_t>& group : same_form(prompts, kMostAtOnce)) {
     std::vector<ObjectPrompt> asked;
     for (const size_t i : group) asked.push_back(prompts[i]);
-    const Prediction prediction = predict(whole, to_prompts(asked, whole));
+    const Prediction prediction = predict(whole_, to_prompts(asked, whole_));
     const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
     for (size_t i = 0; i < group.size(); ++i) {
       const auto row = static_cast<int64_t>(i);

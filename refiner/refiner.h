@@ -54,7 +54,8 @@ class Refiner {
   /// point on the object, or a mask, in any mix (core/prompt.h). Mode `frame`: the image is encoded once for
   /// all. Mode `crop`: a look at the whole image gives a first mask where there is none; the surroundings of
   /// each object are encoded then. A mask of a box ends a quarter of the box's size beyond it and the points
-  /// on the object.
+  /// on the object. What was seen of the whole image is kept for the next question about the same tensor,
+  /// whose pixels and the network's weights must not change meanwhile.
   std::vector<MaskProposal> segment(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
 
  private:
@@ -63,6 +64,9 @@ class Refiner {
   std::vector<MaskProposal> masks_of(const at::Tensor& image, std::vector<ObjectPrompt> prompts);
   /// prompt: with a mask.
   MaskProposal look_closer(const at::Tensor& image, ObjectPrompt prompt);
+
+  at::Tensor image_;      // that `segment` was last asked about; undefined before
+  ImageEmbedding whole_;  // of it
 
   HqSam network_;
   RefinerConfig config_;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <thread>
@@ -138,10 +139,33 @@ TEST_F(ControlServerTest, APromptWaitsForAFrameButNotForEver) {
   wait_for_a_frame();
   stream.freeze(true);
   std::this_thread::sleep_for(200ms);
-  EXPECT_EQ(refusal(503, R"({"action":"remove","id":1})"), "no frame came in time");
-  stream.freeze(false);
+  const auto result =
+      client.Post("/streams/main/prompts", R"({"action":"remove","id":1})", "application/json");
+  EXPECT_EQ(result->status, 503);
+  EXPECT_EQ(result->get_header_value("Retry-After"), "5");
+  EXPECT_EQ(Json::parse(result->body).at("error"), "no frame came in time");
+  stream.stream().prompts->close();
+  EXPECT_EQ(refusal(410, R"({"action":"remove","id":1})"), "the run has ended");
+}
+
+TEST_F(ControlServerTest, APromptBetweenTwoRunsIsFollowedInTheNextOne) {
+  wait_for_a_frame();
+  ASSERT_EQ(post(mask_png(5, 10), "image/png").at("id"), 1);
   stream.end();
-  EXPECT_EQ(refusal(503, R"({"action":"remove","id":1})"), "the run has ended");
+  auto answer = std::async(std::launch::async, [&] { return post(mask_png(30, 50), "image/png"); });
+  EXPECT_EQ(answer.wait_for(200ms), std::future_status::timeout);
+  stream.begin();
+  const Json json = answer.get();
+  ASSERT_EQ(status, 200) << json;
+  EXPECT_EQ(json.at("frame").at("objects").size(), 1U);  // the first run's was forgotten with it
+  EXPECT_EQ(json.at("frame").at("objects").at(0).at("box"), (Json{50, 30, 70, 45}));
+}
+
+TEST(ControlServer, AMaskWaitsForTheFirstFrame) {
+  RunningStream stream;
+  httplib::Client client("127.0.0.1", stream.port());
+  client.set_read_timeout(30s);
+  EXPECT_EQ(client.Post("/streams/main/prompts", mask_png(5, 10), "image/png")->status, 200);
 }
 
 TEST_F(ControlServerTest, PicturesAreThoseOfTheNewestFrame) {

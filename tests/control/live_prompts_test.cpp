@@ -32,14 +32,22 @@ TEST(LivePrompts, AreAwaitedOnceTheyAreTaken) {
   EXPECT_EQ(prompts.follow(removal(3), 50ms).id, 3);
 }
 
+TEST(LivePrompts, AreAnsweredWhenTheRunFailsThatTookThem) {
+  LivePrompts prompts;
+  std::jthread tracker([&] {
+    while (prompts.take().empty()) std::this_thread::yield();
+  });
+  EXPECT_THROW(prompts.follow(removal(3), 60s), LivePrompts::Unanswered);
+}
+
 TEST(LivePrompts, EndWithTheRun) {
   LivePrompts prompts;
   std::jthread end([&] {
     std::this_thread::sleep_for(50ms);
     prompts.close();
   });
-  EXPECT_THROW(prompts.follow(removal(3), 60s), LivePrompts::Unanswered);
-  EXPECT_THROW(prompts.follow(removal(3), 60s), LivePrompts::Unanswered);
+  EXPECT_THROW(prompts.follow(removal(3), 60s), LivePrompts::Ended);
+  EXPECT_THROW(prompts.follow(removal(3), 60s), LivePrompts::Ended);
 }
 
 }  // namespace

@@ -49,15 +49,18 @@ class Camera : public FrameSource {
 RunningStream::RunningStream(const ControlConfig& control) : RunningStream(control, {}, {}) {}
 
 RunningStream::RunningStream(const ControlConfig& control, std::filesystem::path config, at::Tensor picture)
-    : stream_(std::make_shared<ControlledStream>("main", OverlayConfig())),
-      server_(std::make_unique<ControlServer>(control, std::vector{stream_})),
-      run_([this, config = std::move(config), picture = std::move(picture)] { run(config, picture); }) {}
+    : config_(std::move(config)),
+      picture_(std::move(picture)),
+      stream_(std::make_shared<ControlledStream>("main", OverlayConfig())),
+      server_(std::make_unique<ControlServer>(control, std::vector{stream_})) {
+  begin();
+}
 
-void RunningStream::run(const std::filesystem::path& config, const at::Tensor& picture) {
+void RunningStream::run() {
   const TemporaryFolder folder;
-  HqTrack tracker(load_config(config.empty() ? write_tiny_model(folder.path()) : config), "cpu");
+  HqTrack tracker(load_config(config_.empty() ? write_tiny_model(folder.path()) : config_), "cpu");
   TrackStage stage(tracker, {}, stream_->prompts);
-  Camera camera(is_frozen_, is_over_, picture);
+  Camera camera(is_frozen_, is_over_, picture_);
   std::array<std::unique_ptr<FrameSink>, 1> sinks = {open_control_sink(stream_)};
   run_pipeline(camera, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
                {.live = LiveRun{.events = events_, .monitor = stream_->monitor}});
@@ -71,6 +74,11 @@ RunningStream::~RunningStream() {
 void RunningStream::end() {
   is_over_ = true;
   if (run_.joinable()) run_.join();
+}
+
+void RunningStream::begin() {
+  is_over_ = false;
+  run_ = std::jthread([this] { run(); });
 }
 
 int RunningStream::port() const { return std::stoi(url().substr(url().rfind(':') + 1)); }

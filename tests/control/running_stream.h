@@ -35,10 +35,14 @@ class RunningStream {
   void publish(const StreamEvent& event) { events_->publish(event); }
   /// The run ends; the server stays.
   void end();
+  /// Another run, where one has ended.
+  void begin();
 
  private:
-  void run(const std::filesystem::path& config, const at::Tensor& picture);
+  void run();
 
+  const std::filesystem::path config_;  // empty: a tiny network
+  const at::Tensor picture_;            // undefined: grey ones
   std::shared_ptr<ControlledStream> stream_;
   std::shared_ptr<StreamEvents> events_ = std::make_shared<StreamEvents>();
   std::atomic<bool> is_frozen_ = false, is_over_ = false;

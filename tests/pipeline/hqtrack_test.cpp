@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <thread>
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/weights/weights.h"
 #include "pipeline/networks.h"
 #include "pipeline/track_stage.h"
 #include "refiner/hq_sam_weights.h"
@@ -504,6 +507,31 @@ TEST_F(HqTrackTest, StageFollowsAllMomentsOfAFrameInOrder) {
     EXPECT_TRUE(tracked.label_mask.eq(9).equal(two_objects().eq(3)));
     expect_objects_match_mask(tracked);
   }
+}
+
+TEST_F(HqTrackTest, ALivePromptThatLibTorchFailsAtCostsNothingElse) {
+  Config broken = config();
+  broken.refiner.decoder.hq_branch = false;  // complained about when it is asked, not when it is built
+  broken.refiner.hq_token_only = true;
+  save_weights(*HqSam(broken.refiner), broken.refiner.weights);
+  HqTrack hqtrack(broken, "cpu");
+  const auto live = std::make_shared<LivePrompts>();
+  TrackStage stage(hqtrack, at_frame(0, PromptEdit::Action::kAdd, two_objects()), live);
+  stage(make_test_frame(0));
+  int64_t index = 0;
+  const auto follow = [&](const PromptEdit& edit) {
+    auto answer = std::async(std::launch::async, [&] { return live->follow(edit, std::chrono::minutes(1)); });
+    while (answer.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready)
+      EXPECT_GE(stage(make_test_frame(++index)).objects.size(), 2U);
+    return answer.get();
+  };
+  PromptEdit by_box{.action = PromptEdit::Action::kAdd, .prompt = {}};
+  by_box.prompt.box = {45, 0, 75, 20};
+  EXPECT_THROW(follow(by_box), c10::Error);
+  const LivePrompts::Followed followed = follow({PromptEdit::Action::kAdd, mask_prompts(one_object(9))[0]});
+  EXPECT_EQ(followed.id, 9);
+  EXPECT_EQ(followed.frame.objects.size(), 3U);
+  EXPECT_EQ(stage(make_test_frame(++index)).objects.size(), 3U);
 }
 
 TEST_F(HqTrackTest, StageRefusesWrongFirstPrompts) {

@@ -115,6 +115,23 @@ TEST_F(RefinerTest, AMaskOfABoxEndsAQuarterOfItBeyond) {
   }
 }
 
+// Seen by changing the pixels in between, which nobody else does.
+TEST_F(RefinerTest, SeveralQuestionsAboutAPictureEncodeItOnce) {
+  ObjectPrompt prompt;
+  prompt.id = 1;
+  prompt.box = {20, 10, 44, 34};
+  const auto ask = [&](const at::Tensor& picture) {
+    return refiner_.segment(picture, {&prompt, 1})[0].logits;
+  };
+  const at::Tensor expected = ask(picture_);
+  const at::Tensor other = at::zeros_like(picture_), of_other = ask(other.clone());
+  EXPECT_FALSE(of_other.equal(expected));
+  EXPECT_TRUE(ask(picture_).equal(expected));
+  picture_.zero_();
+  EXPECT_TRUE(ask(picture_).equal(expected));
+  EXPECT_TRUE(ask(other).equal(of_other));
+}
+
 TEST_F(RefinerTest, ProposesNothingWithoutObjects) {
   EXPECT_TRUE(refiner_.refine(picture_, at::zeros({61, 83}, at::kByte)).empty());
   EXPECT_THROW(refiner_.refine(picture_, at::zeros({60, 83}, at::kByte)), c10::Error);
