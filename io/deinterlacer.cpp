@@ -10,7 +10,6 @@ extern "C" {
 #include "core/error.h"
 
 namespace hqtrack {
-namespace {
 
 bool is_interlaced(const AVFrame& frame) {
 #ifdef AV_FRAME_FLAG_INTERLACED
@@ -19,8 +18,6 @@ bool is_interlaced(const AVFrame& frame) {
   return frame.interlaced_frame;
 #endif
 }
-
-}  // namespace
 
 void Deinterlacer::check(int result) const {
   if (result < 0) throw MediaError(url_ + ": deinterlacing failed: " + av_error_text(result));

@@ -8,6 +8,8 @@
 
 namespace hqtrack {
 
+bool is_interlaced(const AVFrame& frame);
+
 /// Makes whole pictures of interlaced ones, a picture for a picture with its time. Progressive pictures pass
 /// unchanged, and without delay as long as no interlaced one was seen. Used by one thread.
 class Deinterlacer {

@@ -25,12 +25,14 @@ class HardwareDecoder {
   /// Before the decoder is opened.
   void attach(AVCodecContext& codec) const;
 
-  /// A picture in this machine's memory: as it is, or copied from the device (NV12, P010 and the like) with
-  /// all that is known of it. Throws MediaError naming `url`.
+  /// A picture in this machine's memory: as it is, or copied from the device with all that is known of it.
+  /// In builds with CUDA its pictures become RGB there, but for interlaced ones; others stay what they are
+  /// (NV12, P010 and the like). Throws MediaError naming `url`.
   AvFramePtr download(AvFramePtr frame, const std::string& url) const;
 
  private:
   AVBufferRef* device_ = nullptr;  // null: none
+  bool is_shared_ = false;         // the device's memory is LibTorch's as well
 };
 
 }  // namespace hqtrack

@@ -56,16 +56,11 @@ int scaler_matrix(int colorspace) {
   }
 }
 
-/// Position of a chroma sample between luma samples, in 1/256 of a luma sample; -513 leaves it to the scaler.
-void set_chroma_position(SwsContext* scaler, AVPixelFormat format, int location) {
+void set_chroma_position(SwsContext* scaler, AVPixelFormat format, const Colours& colours) {
   int log2_width = 0, log2_height = 0;
   if (av_pix_fmt_get_chroma_sub_sample(format, &log2_width, &log2_height) < 0) return;
-  const bool is_left = location == AVCHROMA_LOC_LEFT || location == AVCHROMA_LOC_TOPLEFT ||
-                       location == AVCHROMA_LOC_BOTTOMLEFT;
-  const bool is_top = location == AVCHROMA_LOC_TOPLEFT || location == AVCHROMA_LOC_TOP;
-  const bool is_bottom = location == AVCHROMA_LOC_BOTTOMLEFT || location == AVCHROMA_LOC_BOTTOM;
-  if (log2_width == 1) av_opt_set_int(scaler, "src_h_chr_pos", is_left ? 0 : 128, 0);
-  if (log2_height == 1) av_opt_set_int(scaler, "src_v_chr_pos", is_top ? 0 : is_bottom ? 256 : 128, 0);
+  if (log2_width == 1) av_opt_set_int(scaler, "src_h_chr_pos", colours.chroma_x, 0);
+  if (log2_height == 1) av_opt_set_int(scaler, "src_v_chr_pos", colours.chroma_y, 0);
 }
 
 bool has_alpha(AVPixelFormat format) {
@@ -138,20 +133,34 @@ const int32_t* find_display_matrix(const AVFrame& frame) {
   return data && data->size >= 9 * sizeof(int32_t) ? reinterpret_cast<const int32_t*>(data->data) : nullptr;
 }
 
-void RgbConverter::prepare(const Key& key) {
+Colours colours_of(const AVFrame& frame, AVPixelFormat format, bool is_picture) {
+  Colours colours;
+  const AVPixelFormat plain = plain_format(format, colours.is_full_range);
+  if (frame.color_range == AVCOL_RANGE_JPEG ||
+      (frame.color_range == AVCOL_RANGE_UNSPECIFIED && is_gray(plain)))
+    colours.is_full_range = true;
+  int colorspace = frame.colorspace;
+  if (colorspace == AVCOL_SPC_UNSPECIFIED || colorspace == AVCOL_SPC_RESERVED) {
+    colorspace = is_picture ? AVCOL_SPC_SMPTE170M : guess_colour_matrix(frame.width, frame.height);
+  }
+  colours.matrix = sws_getCoefficients(scaler_matrix(colorspace));
+  int location = frame.chroma_location;
+  if (location == AVCHROMA_LOC_UNSPECIFIED) location = is_picture ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
+  const bool is_left = location == AVCHROMA_LOC_LEFT || location == AVCHROMA_LOC_TOPLEFT ||
+                       location == AVCHROMA_LOC_BOTTOMLEFT;
+  const bool is_top = location == AVCHROMA_LOC_TOPLEFT || location == AVCHROMA_LOC_TOP;
+  const bool is_bottom = location == AVCHROMA_LOC_BOTTOMLEFT || location == AVCHROMA_LOC_BOTTOM;
+  colours.chroma_x = is_left ? 0 : 128;
+  colours.chroma_y = is_top ? 0 : is_bottom ? 256 : 128;
+  return colours;
+}
+
+void RgbConverter::prepare(const AVFrame& frame, const Key& key) {
   if (scaler_ && key == key_) return;
+  const Colours colours =
+      colours_of(frame, static_cast<AVPixelFormat>(frame.format), source_ != Source::kVideo);
   bool is_full_range = false;
   const AVPixelFormat format = plain_format(key.format, is_full_range);
-  if (key.range == AVCOL_RANGE_JPEG || (key.range == AVCOL_RANGE_UNSPECIFIED && is_gray(format)))
-    is_full_range = true;
-  const bool is_picture = source_ != Source::kVideo;
-  int colorspace = key.colorspace;
-  if (colorspace == AVCOL_SPC_UNSPECIFIED || colorspace == AVCOL_SPC_RESERVED) {
-    colorspace = is_picture ? AVCOL_SPC_SMPTE170M : guess_colour_matrix(key.width, key.height);
-  }
-  int chroma_location = key.chroma_location;
-  if (chroma_location == AVCHROMA_LOC_UNSPECIFIED)
-    chroma_location = is_picture ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
 
   scaler_.reset(sws_alloc_context());
   SwsContext* scaler = scaler_.get();
@@ -167,16 +176,19 @@ void RgbConverter::prepare(const Key& key) {
   av_opt_set_int(scaler, "dst_format", rgb_format, 0);
   av_opt_set_int(scaler, "sws_flags",
                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, 0);
-  set_chroma_position(scaler, format, chroma_location);
+  set_chroma_position(scaler, format, colours);
   // Before initialisation, so that no path is chosen for the wrong range.
-  const int* matrix = sws_getCoefficients(scaler_matrix(colorspace));
-  sws_setColorspaceDetails(scaler, matrix, is_full_range, matrix, 1, 0, 1 << 16, 1 << 16);
+  const auto set_colours = [&] {
+    sws_setColorspaceDetails(scaler, colours.matrix, colours.is_full_range, colours.matrix, 1, 0, 1 << 16,
+                             1 << 16);
+  };
+  set_colours();
   if (sws_init_context(scaler, nullptr, nullptr) < 0) {
     scaler_.reset();
     const char* name = av_get_pix_fmt_name(static_cast<AVPixelFormat>(key.format));
     throw MediaError(url_ + ": pixel format " + (name ? name : "unknown") + " cannot be turned into RGB");
   }
-  sws_setColorspaceDetails(scaler, matrix, is_full_range, matrix, 1, 0, 1 << 16, 1 << 16);
+  set_colours();
 
   rgb_ = make_frame();
   rgb_->format = rgb_format;
@@ -189,8 +201,8 @@ void RgbConverter::prepare(const Key& key) {
 at::Tensor RgbConverter::convert(const AVFrame& frame, const Orientation& orientation, int height,
                                  int width) {
   const int out_height = height > 0 ? height : frame.height, out_width = width > 0 ? width : frame.width;
-  prepare({frame.height, frame.width, out_height, out_width, frame.format, frame.colorspace,
-           frame.color_range, frame.chroma_location});
+  prepare(frame, {frame.height, frame.width, out_height, out_width, frame.format, frame.colorspace,
+                  frame.color_range, frame.chroma_location});
   sws_scale(scaler_.get(), frame.data, frame.linesize, 0, frame.height, rgb_->data, rgb_->linesize);
 
   const bool is_transposed = orientation.is_transposed;

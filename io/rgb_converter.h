@@ -27,6 +27,15 @@ Orientation orientation_of(const int32_t* display_matrix);
 const int32_t* find_display_matrix(const AVStream& stream);
 const int32_t* find_display_matrix(const AVFrame& frame);
 
+/// What the numbers of a decoded picture mean: as it says itself, or as players guess where it does not.
+struct Colours {
+  const int* matrix = nullptr;  // of sws_getCoefficients
+  bool is_full_range = false;
+  int chroma_x = 0, chroma_y = 128;  // where the first chroma sample lies, in 1/256 of a luma sample
+};
+/// format: the frame's own, or the one it has on its device. is_picture: still, not of a video.
+Colours colours_of(const AVFrame& frame, AVPixelFormat format, bool is_picture);
+
 /// Turns decoded pictures of any pixel format into uint8 RGB tensors. Respects colour matrix, range and
 /// chroma position of each picture, with full chroma interpolation; what is transparent is seen on black, as
 /// players show it. Used by one thread.
@@ -51,7 +60,7 @@ class RgbConverter {
     int height, width, out_height, out_width, format, colorspace, range, chroma_location;
     bool operator==(const Key&) const = default;
   };
-  void prepare(const Key& key);
+  void prepare(const AVFrame& frame, const Key& key);
 
   std::string url_;
   Source source_;
