@@ -22,6 +22,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/one_line.h"
+#include "io/network_url.h"
 
 namespace hqtrack {
 namespace {
@@ -110,5 +111,7 @@ int run_guarded(std::span<const std::string> args) {
 
 int main(int argc, char** argv) {
   hqtrack::prepare_process();
-  return hqtrack::run_guarded(std::vector<std::string>(argv + 1, argv + argc));
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  for (int i = 1; i < argc; ++i) hqtrack::overwrite_credentials(argv[i]);
+  return hqtrack::run_guarded(args);
 }

@@ -4,23 +4,48 @@
 #include <array>
 #include <cctype>
 #include <string_view>
+#include <vector>
 
 namespace hqtrack {
 
-std::string without_credentials(const std::string& text) {
+namespace {
+
+struct Span {
+  size_t begin, end;
+};
+
+/// Where user names and passwords stand, without the '@' behind them.
+std::vector<Span> credentials_in(std::string_view text) {
   constexpr std::string_view kMark = "://";
-  std::string shown;
+  std::vector<Span> spans;
   size_t done = 0;
-  for (size_t mark = text.find(kMark); mark != std::string::npos; mark = text.find(kMark, done)) {
+  for (size_t mark = text.find(kMark); mark != std::string_view::npos; mark = text.find(kMark, done)) {
     const size_t host = mark + kMark.size();
     // A password may hold an unescaped '@': what stands before the last one of the authority is hidden.
     const size_t end = std::min(text.find_first_of("/?# \t'\"", host), text.size());
     const size_t at = text.substr(host, end - host).rfind('@');
-    shown += text.substr(done, host - done);
-    if (at != std::string::npos) shown += "***@";
-    done = at == std::string::npos ? host : host + at + 1;
+    done = host;
+    if (at == std::string_view::npos) continue;
+    spans.push_back({host, host + at});
+    done += at + 1;
+  }
+  return spans;
+}
+
+}  // namespace
+
+std::string without_credentials(const std::string& text) {
+  std::string shown;
+  size_t done = 0;
+  for (const auto& [begin, end] : credentials_in(text)) {
+    shown += text.substr(done, begin - done) + "***";
+    done = end;
   }
   return shown + text.substr(done);
+}
+
+void overwrite_credentials(char* text) {
+  for (const auto& [begin, end] : credentials_in(text)) std::fill(text + begin, text + end, '*');
 }
 
 bool is_live_url(const std::string& url) {

@@ -8,6 +8,10 @@ namespace hqtrack {
 /// that a person or a log gets to see.
 std::string without_credentials(const std::string& text);
 
+/// The same in place, with a '*' for each character: for the arguments of a program, which `ps` shows to
+/// everybody.
+void overwrite_credentials(char* text);
+
 /// Whether an input goes on while nobody reads: rtsp, rtsps, rtp, udp, srt, rtmp(s), and capture devices.
 /// http(s) and standard input may be either.
 bool is_live_url(const std::string& url);

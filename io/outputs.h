@@ -57,9 +57,10 @@ enum class EventFile { kReplace, kAppend };
 /// {"event":"size_changed","pts":..,"reason":"1280x720"}.
 /// {"event":"output_lost","pts":..,"output":"rtsp://..","reason":..} and
 /// {"event":"output_resumed",..,"seconds":..,"attempts":..}. target: a file, "-" (standard output), or a
-/// socket where somebody listens (tcp://HOST:PORT, unix:PATH), which is tried again when it is lost; that is
-/// told to `events`, which may be null. {"event":"segment_complete","pts":..,"output":FILE,"seconds":600.0}
-/// tells of a recording's files. Each line is flushed. Throws OutputError.
+/// socket where somebody listens (tcp://HOST:PORT, unix:PATH). A socket that is lost, and with `events`
+/// (which may be null) a file that cannot be written, is tried again, and that is told to `events`.
+/// {"event":"segment_complete","pts":..,"output":FILE,"seconds":600.0} tells of a recording's files. Each
+/// line is written at once and whole. Throws OutputError.
 std::unique_ptr<FrameSink> open_event_sink(const std::string& target,
                                            std::shared_ptr<StreamEvents> events = nullptr,
                                            EventFile kind = EventFile::kReplace);

@@ -18,7 +18,8 @@ namespace hqtrack {
 /// Overlay video with the source's audio; see `open_video_sink`. Times count from `source.start_us`, so that
 /// a part of a video starts at 0. Matroska and WebM have a clock of milliseconds; the others keep the
 /// source's. While it runs the file is fragmented (MP4, MOV) or clustered (Matroska, WebM) and playable up to
-/// the last two seconds; `finish` turns fragments into an ordinary MP4 or MOV file with its index in front.
+/// half a second and what the encoder holds back (about 25 frames); `finish` turns fragments into an ordinary
+/// MP4 or MOV file with its index in front.
 class VideoWriter : public FrameSink {
  public:
   VideoWriter(const std::filesystem::path& file, const VideoInfo& source, const OverlayConfig& overlay,

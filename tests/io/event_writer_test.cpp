@@ -1,9 +1,13 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <chrono>
+#include <csignal>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "core/error.h"
 #include "io/outputs.h"
@@ -131,6 +135,51 @@ TEST(EventWriter, SaysWhenItCannotWrite) {
     FAIL() << "no error";
   } catch (const OutputError& error) {
     EXPECT_STREQ(error.what(), "/dev/full: cannot be written: No space left on device");
+  }
+}
+
+/// Files end after so many bytes, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    set({bytes, before_.rlim_max});
+  }
+  ~FileSizeLimit() { set(before_); }
+
+ private:
+  void set(const rlimit& limit) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  rlimit before_{};
+};
+
+TEST(EventWriter, OfALiveStreamWaitsForRoomAndKeepsLinesWhole) {
+  for (const EventFile kind : {EventFile::kReplace, EventFile::kAppend}) {
+    const TemporaryFolder folder;
+    const fs::path file = folder.path() / "e.ndjson";
+    const auto events = std::make_shared<StreamEvents>();
+    std::vector<StreamEvent::Kind> told;
+    events->listen([&](const StreamEvent& event) { told.push_back(event.kind); });
+    const auto sink = open_event_sink(file.string(), events, kind);
+    int64_t index = 0;
+    {
+      const FileSizeLimit full(100);  // in the midst of the third line
+      while (index < 6) sink->write(frame_with({}, index++));
+    }
+    EXPECT_EQ(told, std::vector{StreamEvent::Kind::kOutputLost});
+    while (told.size() < 2) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      sink->write(frame_with({}, index++));
+    }
+    EXPECT_EQ(told[1], StreamEvent::Kind::kOutputResumed);
+    sink->finish();
+    std::vector<int64_t> indices;
+    std::istringstream lines(read(file));
+    for (std::string line; std::getline(lines, line);)
+      indices.push_back(nlohmann::json::parse(line).at("index").get<int64_t>());
+    EXPECT_EQ(indices, (std::vector<int64_t>{0, 1, index - 1}));
   }
 }
 

@@ -16,6 +16,14 @@ TEST(NetworkUrl, HidesWhoLogsIn) {
   }
 }
 
+TEST(NetworkUrl, HidesWhoLogsInInPlace) {
+  std::string text = "rtsp://me:p@ss@camera/user@home";
+  overwrite_credentials(text.data());
+  EXPECT_EQ(text, "rtsp://*******@camera/user@home");
+  overwrite_credentials(text.data());
+  EXPECT_EQ(text, "rtsp://*******@camera/user@home");
+}
+
 TEST(NetworkUrl, KnowsLiveStreamsByTheirScheme) {
   for (const char* live : {"rtsp://camera/1", "RTSPS://camera", "udp://239.0.0.1:1234", "srt://h:1",
                            "rtmp://h/a", "/dev/video0"}) {
