@@ -16,6 +16,7 @@ int run_track(std::span<const std::string> args) {
   const auto arguments = parse_track_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   check_asked(*arguments, arguments->control.has_value());
+  if (arguments->control) check_control("--control", *arguments->control);
   if (arguments->is_quiet) set_log_level(LogLevel::kError);
   const Config config = load_track_config(arguments->network);
   check_outputs(*arguments, config);
