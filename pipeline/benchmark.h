@@ -32,10 +32,10 @@ struct BenchmarkReport {
   bool has_made_up_tracker = false, has_made_up_refiner = false;  // no weights file was there
   int64_t num_frames = 0;                                         // that were measured
   int64_t long_term_frames = 0;                                   // in memory at stride 16 meanwhile
-  double peak_flops_per_second = 0;                               // of a large float32 matrix product
-  std::vector<StageFigures> stages;                               // those that ran, in order
-  double frame_p50_ms = 0, frame_p95_ms = 0;                      // all stages of a frame one after the other
-  double frames_per_second = 0;  // end to end, stages side by side as in `hqtrack track`
+  double peak_flops_per_second = 0;           // of large float32 matrix products, the best
+  std::vector<StageFigures> stages;           // those that ran, in order
+  double frame_p50_ms = 0, frame_p95_ms = 0;  // all stages of a frame one after the other
+  double frames_per_second = 0;               // end to end, stages side by side as in `hqtrack track`
   int64_t peak_resident_bytes = 0;
   std::optional<int64_t> peak_device_bytes;  // on a GPU: what LibTorch took of it
 };
