@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "bench/measured_process.h"
-#include "bench/synthetic_clip.h"
 #include "cli/arguments.h"
 #include "cli/paths.h"
 #include "core/error.h"
 #include "io/mask_reader.h"
 #include "io/output_file.h"
+#include "pipeline/synthetic_clip.h"
 
 namespace hqtrack {
 namespace {
@@ -185,7 +185,7 @@ int run_bench(const std::vector<std::string>& args) {
   if (input.empty()) {
     input = (folder.path() / "input.mp4").string();
     mask = (folder.path() / "mask.png").string();
-    const SyntheticClip clip(480, 854);
+    const SyntheticClip clip(480, 854, 2);
     std::fprintf(stderr, "drawing %lld frames of 854x480 ...\n",
                  static_cast<long long>(arguments->num_frames));
     clip.write(input, arguments->num_frames);

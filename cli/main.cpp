@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "cli/bench.h"
 #include "cli/convert.h"
 #include "cli/ctl.h"
 #include "cli/eval.h"
@@ -34,7 +35,8 @@ struct Command {
 
 constexpr Command kCommands[] = {{"track", run_track},   {"serve", run_serve}, {"ctl", run_ctl},
                                  {"refine", run_refine}, {"info", run_info},   {"convert", run_convert},
-                                 {"eval", run_eval},     {"vots", run_vots},   {"train", run_train}};
+                                 {"eval", run_eval},     {"vots", run_vots},   {"train", run_train},
+                                 {"bench", run_bench}};
 
 constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COMMAND --help says more
   track     follow objects through a video: overlay video, masks, events
@@ -46,6 +48,7 @@ constexpr const char* kHelp = R"(Usage: hqtrack COMMAND [arguments]; hqtrack COM
   eval      scores on a data set: DAVIS, YouTube-VOS, VOTS
   vots      a tracker for the VOT toolkit
   train     train a network
+  bench     how fast this machine runs a configuration, stage by stage
 hqtrack --version prints the version. For example:
   hqtrack track box.mp4 --mask box_mask.png -o out.mp4
 

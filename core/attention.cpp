@@ -22,6 +22,7 @@
 
 #include "core/cpu_kernels.h"
 #include "core/device.h"
+#include "core/profile.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -319,6 +320,17 @@ struct AttendLocallyFunction : torch::autograd::Function<AttendLocallyFunction> 
   }
 };
 
+// `pairs` of a query and a key.
+void count_attention(const at::Tensor& q, int64_t pairs, const at::Tensor& v) {
+  count_flops(2 * q.size(0) * pairs * (q.size(2) + v.size(2)));
+}
+
+// Pairs of cells of a line of `length` cells that are at most `radius` apart.
+int64_t pairs_on_edge(int64_t length, int64_t radius) {
+  const int64_t reach = std::min(radius, length - 1);
+  return length * (2 * reach + 1) - reach * (reach + 1);
+}
+
 void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3,
               "attention: expected [B, tokens, channels], found ", q.sizes(), ", ", k.sizes(), ", ",
@@ -335,6 +347,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   std::optional<double> scale) {
   check_attention(q, k, v);
   const double factor = scale.value_or(score_scale(q));
+  count_attention(q, k.size(1) * q.size(1), v);
   if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
   return fits_cpu_kernels(q) ? attend_cpu(q, k, v, {}, {}, factor)
                              : attend_bands(global_bands(q, k), q, k, v, {}, factor);
@@ -349,6 +362,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
               "attention to a map: rows ", rows.sizes(), " and columns ", columns.sizes(),
               " do not fit queries ", q.sizes(), " and keys ", k.sizes());
   if (fits_cpu_kernels(q) && !needs_grad({q, k, v, rows, columns})) {
+    count_attention(q, k.size(1) * q.size(1), v);
     return attend_cpu(q, k, v, rows, columns, scale);
   }
   // As channels: a key's are 1 for its own row and its own column, so that the product picks their scores.
@@ -372,6 +386,7 @@ at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Te
                   relative.size(2) == side * side,
               "local attention: expected relative [", q.size(0), ", ", q.size(1), ", ", side * side,
               "], found ", relative.sizes());
+  count_attention(q, pairs_on_edge(grid.height, radius) * pairs_on_edge(grid.width, radius), v);
   if (needs_grad({q, k, v, relative})) {
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }

@@ -11,6 +11,7 @@
 #include "core/depthwise.h"
 #include "core/device.h"
 #include "core/layers.h"
+#include "core/profile.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -98,6 +99,7 @@ at::Tensor PackedWeight::of(const at::Tensor& weight) {
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
+  count_flops(2 * x.numel() * weight.size(0));
   if (!goes_by_kernel(x, weight, bias)) return torch::nn::LinearImpl::forward(x);
   TORCH_CHECK(x.size(-1) == weight.size(1), "linear: expected ", weight.size(1), " channels, found ",
               x.sizes());
@@ -112,10 +114,12 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
   }
   if (kind != Kind::kPointwise || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
     at::Tensor out = torch::nn::Conv2dImpl::forward(map);
+    count_flops(2 * out.numel() * weight[0].numel());
     return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
   }
   TORCH_CHECK(map.size(1) == weight.size(1), "convolution: expected ", weight.size(1), " channels, found ",
               map.sizes());
+  count_flops(2 * map.numel() * weight.size(0));
   const at::Tensor tokens = to_tokens(map.contiguous(at::MemoryFormat::ChannelsLast));
   return to_map(multiply(tokens, packed_.of(weight.flatten(1)), weight.size(0), bias, lowest, highest),
                 grid_of(map));

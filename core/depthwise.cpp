@@ -9,6 +9,7 @@
 
 #include "core/cpu_kernels.h"
 #include "core/device.h"
+#include "core/profile.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -57,12 +58,16 @@ at::Tensor depthwise_conv(const at::Tensor& map, const at::Tensor& weight, const
   TORCH_CHECK(map.dim() == 4 && weight.dim() == 4 && weight.size(0) == map.size(1) && weight.size(1) == 1 &&
                   weight.size(2) == weight.size(3),
               "depthwise convolution: map ", map.sizes(), " and weight ", weight.sizes(), " do not fit");
+  at::Tensor out;
   if (fits_cpu_kernels(map) && fits_cpu_kernels(weight) && !needs_grad({map, weight, bias})) {
-    return convolve(map, weight, bias, stride, padding, static_cast<float>(lowest),
-                    static_cast<float>(highest));
+    out =
+        convolve(map, weight, bias, stride, padding, static_cast<float>(lowest), static_cast<float>(highest));
+  } else {
+    out = at::conv2d(map, weight, bias, stride, padding, 1, map.size(1));
+    if (!std::isinf(lowest) || !std::isinf(highest)) at::clamp_(out, lowest, highest);
   }
-  at::Tensor out = at::conv2d(map, weight, bias, stride, padding, 1, map.size(1));
-  return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
+  count_flops(2 * out.numel() * weight.size(2) * weight.size(3));
+  return out;
 }
 
 }  // namespace hqtrack

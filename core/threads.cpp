@@ -13,6 +13,8 @@
 #include <memory>
 #include <thread>
 
+#include "core/profile.h"
+
 namespace hqtrack {
 namespace {
 
@@ -74,9 +76,13 @@ void run_both(const std::function<void()>& first, const std::function<void()>& s
   }
   std::array<std::exception_ptr, 2> errors;
   const auto caller = std::this_thread::get_id();
+  const int stage = current_stage();
   share_out(2, [&](int64_t i) {
     c10::InferenceMode guard;
-    if (std::this_thread::get_id() != caller) set_threads(1, 1);
+    if (std::this_thread::get_id() != caller) {
+      set_threads(1, 1);
+      set_current_stage(stage);
+    }
     try {
       (i == 0 ? first : second)();
     } catch (...) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/profile.h"
 #include "io/list_images.h"
 #include "io/picture.h"
 
@@ -59,6 +60,7 @@ at::Tensor ImageFolder::load(const fs::path& file) {
 }
 
 std::optional<Frame> ImageFolder::read() {
+  const StageTimer timer(Stage::kDecode);
   if (next_ >= end_) return std::nullopt;
   Frame frame;
   frame.index = static_cast<int64_t>(next_ - begin_);

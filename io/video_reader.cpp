@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/profile.h"
 #include "io/network_url.h"
 
 extern "C" {
@@ -112,6 +113,7 @@ FrameSize VideoReader::stream_size() const {
 }
 
 std::optional<Frame> VideoReader::read() {
+  const StageTimer timer(Stage::kDecode);
   // Only the first frame is read ahead: its predecessors are never kept back by damage behind them.
   std::optional<Frame> frame = next_ ? std::exchange(next_, std::nullopt) : next_frame();
   if (frame) frame->index = num_read_++;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/profile.h"
 #include "io/remux.h"
 
 namespace hqtrack {
@@ -103,7 +104,11 @@ void VideoWriter::write(const TrackedFrame& frame) {
   const AVRational time_base = encoder_->time_base();
   int64_t pts = av_rescale_q(frame.frame.pts_us, kMicroseconds, time_base) -
                 av_rescale_q(source_.start_us, kMicroseconds, time_base);
-  at::Tensor image = overlay_.draw(with_recent_prompts(frame));
+  at::Tensor image;
+  {
+    const StageTimer timer(Stage::kOverlay);
+    image = overlay_.draw(with_recent_prompts(frame));
+  }
   if (pending_) {
     pts = std::max(pts, pending_->pts + 1);
     encode_pending(pts - pending_->pts);
@@ -113,6 +118,7 @@ void VideoWriter::write(const TrackedFrame& frame) {
 }
 
 void VideoWriter::encode_pending(int64_t duration) {
+  const StageTimer timer(Stage::kEncode);
   last_duration_ = duration;
   std::vector<AvPacketPtr> packets;
   encoder_->encode(pending_->image, pending_->pts, duration, packets);

@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/profile.h"
 #include "core/state_file.h"
 #include "core/weights/weights.h"
 #include "pipeline/networks.h"
@@ -152,7 +153,12 @@ class HqTrack::Impl {
     const at::Tensor asked = without(tracked.label_mask, is_left);
     const std::vector<MaskProposal> proposals =
         ask_refiner([&](Refiner& refiner) { return refiner.refine(tracked.frame.image, asked); });
-    Selection selection = select_masks(tracked.label_mask, proposals, config_.selector);
+    Selection selection;
+    {
+      const StageTimer timer(Stage::kSelect);
+      selection = select_masks(tracked.label_mask, proposals, config_.selector);
+    }
+    const StageTimer timer(Stage::kBox);
     tracked.label_mask = std::move(selection.label_mask);
     const std::array<Region, 256> regions = label_regions(tracked.label_mask);
     for (TrackedObject& object : tracked.objects) {
@@ -267,6 +273,7 @@ class HqTrack::Impl {
   }
 
   TrackedFrame describe() const {
+    const StageTimer timer(Stage::kBox);
     TrackedFrame tracked{.frame = *frame_, .label_mask = label_mask_, .objects = {}, .prompts = prompts_};
     const std::array<Region, 256> regions = label_regions(label_mask_);
     std::array<bool, 256> is_removed{};

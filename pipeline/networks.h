@@ -11,13 +11,19 @@
 
 namespace hqtrack {
 
+/// What takes the place of a weights file that is not there.
+enum class MissingWeights {
+  kError,
+  kByRule  // core/weights/rule_weights.h: for measurements
+};
+
 /// Tracker's and refiner's networks with their weights. Nothing in them changes while they are used, so that
 /// several HqTracks may share them. Any thread.
 class Networks {
  public:
   /// Loads the tracker's weights, those of the refiner only where `refine` is not `off`. device: "auto" (CUDA
   /// where there is one), "cpu", "cuda:N". Throws ConfigError, WeightsError, DeviceError.
-  Networks(const Config& config, const std::string& device);
+  Networks(const Config& config, const std::string& device, MissingWeights missing = MissingWeights::kError);
 
   const Config& config() const { return config_; }
   c10::Device device() const { return device_; }
@@ -28,6 +34,7 @@ class Networks {
  private:
   Config config_;
   c10::Device device_;
+  MissingWeights missing_;
   Vmos tracker_;
   std::mutex mutex_;
   HqSam refiner_{nullptr};

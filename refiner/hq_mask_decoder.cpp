@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/layers.h"
+#include "core/profile.h"
 
 namespace hqtrack {
 namespace {
@@ -33,6 +34,7 @@ at::Tensor token_at(torch::nn::Module& parent, const std::string& name, int64_t 
 
 // weights [B, m, C] on the channels of maps [B, C, h, w] -> [B, m, h, w]
 at::Tensor weigh(const at::Tensor& weights, const at::Tensor& maps) {
+  count_flops(2 * weights.size(1) * maps.numel());
   return at::bmm(weights, maps.flatten(2)).unflatten(2, maps.sizes().slice(2));
 }
 
@@ -44,7 +46,11 @@ Upscaling::Upscaling(torch::nn::Module& parent, const std::string& name, int64_t
       second_(register_at(parent, name + ".3", doubling(inner_channels, out_channels))),
       norm_(register_at(parent, name + ".1", ChannelNorm(inner_channels))) {}
 
-at::Tensor Upscaling::forward(const at::Tensor& map) { return second_(apply_gelu(norm_(first_(map)))); }
+at::Tensor Upscaling::forward(const at::Tensor& map) {
+  const at::Tensor inner = first_(map), out = second_(apply_gelu(norm_(inner)));
+  count_flops(2 * inner.numel() * map.size(1) + 2 * out.numel() * inner.size(1));
+  return out;
+}
 
 HqMaskDecoderImpl::HqBranch::HqBranch(torch::nn::Module& decoder, int64_t width, int64_t early_channels)
     : token(token_at(decoder, "hf_token", 1, width)),
@@ -64,6 +70,7 @@ at::Tensor HqMaskDecoderImpl::HqBranch::mask(const at::Tensor& answer, const at:
   const at::Tensor weights = mlp(answer);  // [B, 1, C]
   const at::Tensor taps = at::einsum("bmo,oiyx->byxi", {weights, fuse2->weight.flip({2, 3})}).flatten(1, 2);
   const GridSize size = grid_of(features);
+  count_flops(2 * taps.size(1) * hidden.numel());
   const at::Tensor own =
       at::col2im(at::bmm(taps, hidden.flatten(2)), {size.height, size.width}, {3, 3}, {1, 1}, {1, 1}, {1, 1});
   return own + weigh(weights, image_part.expand({weights.size(0), -1, -1, -1})) +

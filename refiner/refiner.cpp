@@ -8,6 +8,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/profile.h"
 #include "refiner/object_prompts.h"
 #include "refiner/preprocess.h"
 
@@ -52,6 +53,7 @@ Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::mov
 
 ImageEmbedding Refiner::encode(const at::Tensor& image) {
   c10::InferenceMode guard;
+  const StageTimer timer(Stage::kSamEncode);
   const GridSize size{image.size(0), image.size(1)}, resized = resized_size(size, config_.image_size);
   const at::Tensor input =
       normalize_and_pad(resize_antialiased(image, resized), network_->input_form(), config_.image_size);
@@ -64,6 +66,7 @@ ImageEmbedding Refiner::encode(const at::Tensor& image) {
 Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts,
                             const PredictOptions& options) {
   c10::InferenceMode guard;
+  const StageTimer timer(Stage::kSamDecode);
   const Prompts scaled = on(network_->device(), to_resized(prompts, image.image_size, image.resized_size));
   ChosenMasks chosen =
       choose_masks(network_->decode(image, scaled), options.multimask, options.hq_token_only);
@@ -86,7 +89,11 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
       "refiner: expected a label mask of ", image.size(0), " x ", image.size(1), ", found ",
       label_mask.sizes());
   c10::InferenceMode guard;
-  const BoxPrompts boxes = box_prompts(label_mask, config_);
+  BoxPrompts boxes;
+  {
+    const StageTimer timer(Stage::kBox);
+    boxes = box_prompts(label_mask, config_);
+  }
   if (boxes.ids.empty()) return {};
   if (config_.mode == "frame") return refine_frame(image, boxes);
   std::vector<MaskProposal> proposals;

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/profile.h"
 #include "tracker/decode_labels.h"
 #include "tracker/engine.h"
 #include "tracker/preprocess.h"
@@ -62,9 +63,14 @@ class Tracker::Impl {
       return result;
     }
     features_ = encoded ? *encoded : encode(image);
-    const DecodedLabels decoded =
-        decode_labels(engines_->propagate(*features_), source_, network_->objects_per_engine());
-    result.label_mask = map_labels(decoded.slots, id_table());
+    const std::vector<at::Tensor> logits = engines_->propagate(*features_);
+    DecodedLabels decoded;
+    {
+      const StageTimer timer(Stage::kHead);
+      decoded = decode_labels(logits, source_, network_->objects_per_engine());
+      result.label_mask = map_labels(decoded.slots, id_table());
+    }
+    const StageTimer timer(Stage::kMemory);
     engines_->update_memory(resize_labels(decoded.slots, network_size_.height, network_size_.width));
     for (const auto& [id, slot] : slot_of_id_) {
       const bool was_tracked = slot < static_cast<int64_t>(decoded.mean_score.size());
@@ -146,8 +152,13 @@ class Tracker::Impl {
   Features encode(const at::Tensor& image) const {
     c10::InferenceMode guard;
     const GridSize size = network_size(image_size(image), config_.preprocess);
-    return network_->encode(
-        normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device()));
+    at::Tensor input;
+    {
+      const StageTimer timer(Stage::kPreprocess);
+      input = normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device());
+    }
+    const StageTimer timer(Stage::kEncoder);
+    return network_->encode(input);
   }
 
   int64_t num_engines() const { return engines_ ? static_cast<int64_t>(engines_->engines().size()) : 0; }

@@ -4,6 +4,7 @@
 #include <ATen/ops/relu.h>
 
 #include "core/error.h"
+#include "core/profile.h"
 
 namespace hqtrack {
 
@@ -88,12 +89,18 @@ ScaleFusion::Output VmosImpl::run_trunk(const Features& features, RunBlock run_b
   at::Tensor visual = to_tokens(features.stride_16), identity;
   std::vector<at::Tensor> visuals, identities;
   for (size_t i = 0; i < blocks_16x_.size(); ++i) {
+    const StageTimer timer(Stage::kBlocks16x);
     const auto out = run_block(i, blocks_16x_[i], visual, identity, grid_16);
     visuals.push_back(visual = out.visual);
     identities.push_back(identity = out.identity);
   }
-  const ScaleFusion::Output fused = fusion_8x_->fuse(features.stride_8, to_map(at::cat(visuals, -1), grid_16),
-                                                     to_map(at::cat(identities, -1), grid_16), "fuse8");
+  ScaleFusion::Output fused;
+  {
+    const StageTimer timer(Stage::kFusion);
+    fused = fusion_8x_->fuse(features.stride_8, to_map(at::cat(visuals, -1), grid_16),
+                             to_map(at::cat(identities, -1), grid_16), "fuse8");
+  }
+  const StageTimer timer(Stage::kBlock8x);
   const auto out =
       run_block(blocks_16x_.size(), block_8x_, to_tokens(fused.visual), to_tokens(fused.identity), grid_8);
   return {to_map(out.visual, grid_8), to_map(out.identity, grid_8)};
@@ -126,8 +133,12 @@ VmosImpl::Step VmosImpl::propagate(const Features& features, const std::vector<M
         step.states.push_back(out.state);
         return out;
       });
-  const ScaleFusion::Output at_4x =
-      fusion_4x_->fuse(features.stride_4, at_8x.visual, at_8x.identity, "fuse4");
+  ScaleFusion::Output at_4x;
+  {
+    const StageTimer timer(Stage::kFusion);
+    at_4x = fusion_4x_->fuse(features.stride_4, at_8x.visual, at_8x.identity, "fuse4");
+  }
+  const StageTimer timer(Stage::kHead);
   const at::Tensor normed = head_norm_(at::cat({at_4x.visual, at_4x.identity}, 1));
   probe("dec.in_s4_norm", to_tokens(normed));
   step.logits = head_output_(at::relu(head_(normed)));

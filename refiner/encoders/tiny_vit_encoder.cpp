@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/layers.h"
+#include "core/profile.h"
 
 namespace hqtrack {
 namespace {
@@ -90,6 +91,7 @@ at::Tensor TinyVitBlockImpl::attend_in_windows(const at::Tensor& x) {
   const at::Tensor normed = norm_(windows.reshape({-1, n * n, channels}));
   // [windows, heads, n^2, q | k | v]
   const at::Tensor qkv = qkv_(normed).view({-1, n * n, heads_, 3 * d}).transpose(1, 2);
+  count_flops(4 * normed.numel() * n * n);
   const at::Tensor attended = at::scaled_dot_product_attention(
       qkv.narrow(3, 0, d), qkv.narrow(3, d, d), qkv.narrow(3, 2 * d, d), unrolled(attention_biases_, n));
   const at::Tensor joined = proj_(attended.transpose(1, 2).reshape({-1, n * n, channels}))

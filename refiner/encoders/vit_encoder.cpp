@@ -13,6 +13,7 @@
 #include "core/attention.h"
 #include "core/error.h"
 #include "core/layers.h"
+#include "core/profile.h"
 
 namespace hqtrack {
 namespace {
@@ -63,6 +64,7 @@ at::Tensor attend_with_positions(const at::Tensor& q, const at::Tensor& k, const
   const int64_t n = q.size(1);
   const at::Tensor of_rows = at::einsum("byxd,ykd->byxk", {q, unrolled(rows / scale, n)});
   const at::Tensor of_columns = at::einsum("byxd,xkd->byxk", {q, unrolled(columns / scale, n)});
+  count_flops(4 * q.numel() * n);
   const auto tokens = [](const at::Tensor& cells) { return cells.flatten(1, 2); };
   return attend_to_map(tokens(q), tokens(k), tokens(v), tokens(of_rows), tokens(of_columns), scale)
       .view(q.sizes());
@@ -86,6 +88,7 @@ at::Tensor VitBlockImpl::attend_in_windows(const at::Tensor& x) {
   const int64_t n = window_, d = channels / heads_;
   const int64_t down = (height + n - 1) / n, across = (width + n - 1) / n;
   at::Tensor qkv = at::linear(x, qkv_->weight);
+  count_flops(2 * x.numel() * qkv_->weight.size(0));
   if (down * n != height || across * n != width) {
     qkv = at::constant_pad_nd(qkv, {0, 0, 0, across * n - width, 0, down * n - height});
   }

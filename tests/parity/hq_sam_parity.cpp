@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "core/label_mask.h"
+#include "core/weights/rule_weights.h"
 #include "refiner/box_prompts.h"
 #include "refiner/hq_sam_weights.h"
 #include "refiner/preprocess.h"
@@ -18,7 +19,6 @@
 #include "tests/parity/hq_sam_folder.h"
 #include "tests/parity/hq_sam_plain_cases.h"
 #include "tests/parity/hq_sam_state_dict.h"
-#include "tests/support/hq_sam_rule.h"
 
 namespace hqtrack::parity {
 namespace {
@@ -92,12 +92,12 @@ class Streams {
     std::smatch match;
     if (!std::regex_match(words, match, kWords)) throw std::runtime_error("not understood: " + words);
     const auto shape = json::parse("[" + match[3].str() + "]").get<std::vector<int64_t>>();
-    return testing::rule_uniform(prefix_ + match[2].str(), shape) * std::stof(match[1]);
+    return rule_uniform(prefix_ + match[2].str(), shape) * std::stof(match[1]);
   }
 
   // Noise, smoothed.
   at::Tensor mask_input(int64_t edge) const {
-    const at::Tensor noise = testing::rule_uniform(prefix_ + "fixture.mask_input", {1, 1, edge, edge}) * 10;
+    const at::Tensor noise = rule_uniform(prefix_ + "fixture.mask_input", {1, 1, edge, edge}) * 10;
     return at::avg_pool2d(noise, 9, 1, 4) * 6;
   }
 

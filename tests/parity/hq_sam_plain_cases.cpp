@@ -7,10 +7,9 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "core/weights/rule_weights.h"
 #include "refiner/preprocess.h"
 #include "selector/mask_iou.h"
-#include "tests/support/hq_sam_rule.h"
-#include "tests/support/rule_weights.h"
 #include "tests/support/sha256.h"
 
 namespace hqtrack::parity {
@@ -58,10 +57,10 @@ void check_weight_rule(const HqSamFolder& golden, Report& report) {
     const std::string prefix = full_name.substr(0, full_name.size() - name.size());
     const auto shape = entry.at("shape").get<std::vector<int64_t>>();
     char hash[17];
-    std::snprintf(hash, sizeof hash, "%016lx", testing::fnv1a64(full_name.data(), full_name.size()));
+    std::snprintf(hash, sizeof hash, "%016lx", fnv1a64(full_name.data(), full_name.size()));
     report.check(entry.at("fnv1a64") == hash, "weight rule hash " + full_name, hash);
-    const at::Tensor drawn = testing::rule_uniform(full_name, shape).flatten();
-    const at::Tensor value = testing::hq_sam_rule_weight(prefix, name, shape).flatten();
+    const at::Tensor drawn = rule_uniform(full_name, shape).flatten();
+    const at::Tensor value = hq_sam_rule_weight(prefix, name, shape).flatten();
     bool is_equal = value[-1].item<double>() == entry.at("last").get<double>();
     for (size_t i = 0; i < entry.at("first").size(); ++i) {
       const auto at = static_cast<int64_t>(i);

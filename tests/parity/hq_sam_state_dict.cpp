@@ -6,7 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "tests/support/hq_sam_rule.h"
+#include "core/weights/rule_weights.h"
 
 namespace hqtrack::parity {
 
@@ -38,7 +38,7 @@ RefinerConfig StateDict::config(std::optional<int64_t> image_size) const {
 TensorFile StateDict::weights(const std::string& prefix) const {
   TensorFile contents;
   for (const auto& [name, shape] : shapes_) {
-    contents.tensors.push_back({name, testing::hq_sam_rule_weight(prefix, name, shape)});
+    contents.tensors.push_back({name, hq_sam_rule_weight(prefix, name, shape)});
   }
   return contents;
 }
@@ -48,7 +48,7 @@ void StateDict::check(Report& report) const {
   for (const json& entry : file_.at("entries")) {
     const auto shape = entry.at(1).get<Shape>();
     bytes += c10::multiply_integers(shape) * (entry.at(2) == "int64" ? 8 : 4);
-    const double scale = testing::hq_sam_rule(entry.at(0), shape).scale;
+    const double scale = hq_sam_rule(entry.at(0), shape).scale;
     report.check(std::abs(scale - entry.at(4).get<double>()) < 1e-12,
                  variant_ + " scale of " + entry.at(0).get<std::string>(), std::to_string(scale));
   }

@@ -9,9 +9,9 @@
 #include <fstream>
 
 #include "core/label_mask.h"
+#include "core/weights/rule_weights.h"
 #include "tests/parity/golden_folder.h"
 #include "tests/parity/resize_ties.h"
-#include "tests/support/rule_weights.h"
 #include "tracker/decode_labels.h"
 #include "tracker/encoders/dcnv3.h"
 #include "tracker/engine.h"
@@ -46,7 +46,7 @@ void check_state_dict(const GoldenFolder& golden, Vmos& network, const std::stri
                    parameter ? "shapes differ" : "the network has no such tensor");
     }
     if (!salt.empty()) continue;  // the check values are those of the empty salt
-    const at::Tensor value = testing::vmos_rule_weight("", name, shape);
+    const at::Tensor value = vmos_rule_weight("", name, shape);
     const float* data = value.const_data_ptr<float>();
     bool is_equal = true;
     for (size_t i = 0; i < entry.at("first_bits").size(); ++i) {
@@ -123,7 +123,7 @@ void check_preprocessing(GoldenFolder& golden, const PreprocessConfig& config, R
     const at::Tensor input = golden.has(name + ".input_rgb") ? golden.load(name + ".input_rgb")
                                                              : noise_image(size_from(entry.at("in_hw")));
     char hash[17];
-    std::snprintf(hash, sizeof hash, "%016lx", testing::fnv1a64(input.const_data_ptr(), input.nbytes()));
+    std::snprintf(hash, sizeof hash, "%016lx", fnv1a64(input.const_data_ptr(), input.nbytes()));
     report.check(entry.at("input_fnv1a64") == hash, name + " input", std::string("hash ") + hash);
     const GridSize size = size_from(entry.at("out_hw"));
     report.check(network_size({input.size(0), input.size(1)}, config) == size, name + " size", "differs");
@@ -372,7 +372,7 @@ void check_vmos(const std::filesystem::path& folder, Report& report) {
   check_preprocessing(golden, config.preprocess, report);
   Vmos network(config);
   check_state_dict(golden, network, salt, report);
-  testing::fill_by_vmos_rule(*network, salt);
+  fill_by_vmos_rule(*network, salt);
   network->eval();
   c10::InferenceMode guard;
   check_steps(golden, network, config.preprocess, report);

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "core/config.h"
+#include "core/weights/rule_weights.h"
 #include "refiner/hq_sam.h"
-#include "tests/support/hq_sam_rule.h"
 
 namespace hqtrack::testing {
 
@@ -22,13 +22,7 @@ inline RefinerConfig tiny_config(const std::string& type = "vit") {
 
 inline HqSam tiny_network(const RefinerConfig& config) {
   HqSam network(config);
-  at::NoGradGuard guard;
-  for (auto& parameter : network->named_parameters()) {
-    parameter.value().copy_(hq_sam_rule_weight("tiny/", parameter.key(), parameter.value().sizes()));
-  }
-  for (auto& buffer : network->named_buffers()) {
-    buffer.value().copy_(hq_sam_rule_weight("tiny/", buffer.key(), buffer.value().sizes()));
-  }
+  fill_by_hq_sam_rule(*network, "tiny/");
   return network;
 }
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/config.h"
-#include "tests/support/rule_weights.h"
+#include "core/weights/rule_weights.h"
 #include "tracker/vmos.h"
 
 namespace hqtrack::testing {

@@ -10,6 +10,7 @@
 
 #include <limits>
 
+#include "core/profile.h"
 #include "tracker/encoders/dcnv3_kernels.h"
 
 namespace hqtrack {
@@ -183,7 +184,10 @@ TORCH_LIBRARY_IMPL(hqtrack, Autograd, m) {
 
 at::Tensor dcnv3(const at::Tensor& value, const at::Tensor& offset, const at::Tensor& mask,
                  const Dcnv3Options& options) {
-  return call_forward(value, offset, mask, options);
+  const at::Tensor out = call_forward(value, offset, mask, options);
+  // Of each point four corners are weighed and added, and their sum once more.
+  count_flops(10 * out.numel() * options.kernel_h * options.kernel_w);
+  return out;
 }
 
 at::Tensor dcnv3_reference(const at::Tensor& value, const at::Tensor& offset, const at::Tensor& mask,

@@ -1,4 +1,4 @@
-#include "bench/synthetic_clip.h"
+#include "pipeline/synthetic_clip.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <vector>
 
 #include "io/outputs.h"
 
@@ -37,7 +38,7 @@ at::Tensor draw_pattern() {
 
 }  // namespace
 
-struct SyntheticClip::Disk {
+struct SyntheticClip::Disc {
   double x, y, radius;
   bool covers(int64_t px, int64_t py) const {
     const double dx = static_cast<double>(px) - x, dy = static_cast<double>(py) - y;
@@ -45,24 +46,34 @@ struct SyntheticClip::Disk {
   }
 };
 
-SyntheticClip::SyntheticClip(int64_t height, int64_t width)
-    : height_(height), width_(width), pattern_(draw_pattern()) {}
+SyntheticClip::SyntheticClip(int64_t height, int64_t width, int64_t num_objects)
+    : height_(height), width_(width), num_objects_(num_objects), pattern_(draw_pattern()) {}
 
-SyntheticClip::Disk SyntheticClip::disk(int64_t id, int64_t frame) const {
-  const double t = static_cast<double>(frame) / kFramesPerSecond, h = static_cast<double>(height_),
-               w = static_cast<double>(width_);
-  if (id == 1) return {w * (0.35 + 0.2 * std::sin(0.9 * t)), h * (0.5 + 0.2 * std::cos(0.7 * t)), h * 0.16};
-  return {w * (0.7 + 0.15 * std::cos(0.6 * t)), h * (0.5 + 0.25 * std::sin(1.1 * t)), h * 0.11};
+SyntheticClip::Disc SyntheticClip::disc(int64_t id, int64_t frame) const {
+  const double h = static_cast<double>(height_), w = static_cast<double>(width_),
+               count = static_cast<double>(num_objects_), k = static_cast<double>(id),
+               t = static_cast<double>(frame) / kFramesPerSecond;
+  const double columns = std::ceil(std::sqrt(count * w / h)), rows = std::ceil(count / columns);
+  const double field_w = w / columns, field_h = h / rows, across = std::min(field_w, field_h);
+  const double column = std::fmod(k - 1, columns), row = std::floor((k - 1) / columns);
+  return {field_w * (column + 0.5 + 0.15 * std::sin(0.9 * t + k)),
+          field_h * (row + 0.5 + 0.15 * std::cos(0.7 * t + 2 * k)), 0.25 * across};
 }
 
 at::Tensor SyntheticClip::label_mask(int64_t frame) const {
   at::Tensor mask = at::zeros({height_, width_}, at::kByte);
   auto labels = mask.accessor<uint8_t, 2>();
-  for (const int64_t id : {1, 2}) {
-    const Disk disk = this->disk(id, frame);
-    for (int64_t y = 0; y < height_; ++y) {
-      for (int64_t x = 0; x < width_; ++x) {
-        if (disk.covers(x, y)) labels[y][x] = static_cast<uint8_t>(id);
+  for (int64_t id = 1; id <= num_objects_; ++id) {
+    const Disc disc = this->disc(id, frame);
+    const auto first = [&](double centre) {
+      return static_cast<int64_t>(std::max(0.0, centre - disc.radius));
+    };
+    const auto end = [&](double centre, int64_t size) {
+      return std::min(size, static_cast<int64_t>(centre + disc.radius) + 1);
+    };
+    for (int64_t y = first(disc.y); y < end(disc.y, height_); ++y) {
+      for (int64_t x = first(disc.x); x < end(disc.x, width_); ++x) {
+        if (disc.covers(x, y)) labels[y][x] = static_cast<uint8_t>(id);
       }
     }
   }
@@ -77,12 +88,15 @@ at::Tensor SyntheticClip::picture(int64_t frame) const {
   uint8_t* out = image.mutable_data_ptr<uint8_t>();
   // What each label shows: where its pattern begins and how often it repeats.
   struct Texture {
-    int64_t x, y, step;
-    uint8_t tint[3];
-  } textures[3] = {{frame, frame / 2, 1, {0, 0, 0}}, {0, 0, 3, {90, 0, 0}}, {0, 0, 5, {0, 60, 90}}};
-  for (const int64_t id : {1, 2}) {  // carried along with the disk
-    textures[id].x = -static_cast<int64_t>(disk(id, frame).x);
-    textures[id].y = -static_cast<int64_t>(disk(id, frame).y);
+    int64_t x, y, step, tint[3];
+  };
+  std::vector<Texture> textures = {{frame, frame / 2, 1, {0, 0, 0}}};
+  for (int64_t id = 1; id <= num_objects_; ++id) {  // carried along with the disc
+    const Disc disc = this->disc(id, frame);
+    textures.push_back({-static_cast<int64_t>(disc.x),
+                        -static_cast<int64_t>(disc.y),
+                        3 + 2 * (id % 3),
+                        {90 * (id % 2), 60 * (id / 2 % 2), 90 * (id / 4 % 2)}});
   }
   for (int64_t y = 0; y < height_; ++y) {
     for (int64_t x = 0; x < width_; ++x) {
@@ -90,7 +104,8 @@ at::Tensor SyntheticClip::picture(int64_t frame) const {
       const int64_t from_x = ((x + texture.x) * texture.step) & (kPatternSide_px - 1);
       const int64_t from_y = ((y + texture.y) * texture.step) & (kPatternSide_px - 1);
       const uint8_t* from = pattern + (from_y * kPatternSide_px + from_x) * 3;
-      for (int c = 0; c < 3; ++c) *out++ = static_cast<uint8_t>(std::min(255, from[c] + texture.tint[c]));
+      for (int c = 0; c < 3; ++c)
+        *out++ = static_cast<uint8_t>(std::min<int64_t>(255, from[c] + texture.tint[c]));
     }
   }
   return image;
