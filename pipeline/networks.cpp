@@ -4,6 +4,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/precision.h"
 #include "core/weights/weights.h"
 #include "refiner/hq_sam_weights.h"
 
@@ -23,6 +24,7 @@ Vmos load_network(const Config& config, at::Device device) {
   load_weights(*network, contents, file, kUnusedVmosWeights);
   network->to(device);
   network->eval();
+  if (device.is_cpu()) set_precision(*network, resolve_precision(config.tracker.precision));
   return network;
 }
 
