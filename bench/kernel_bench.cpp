@@ -18,10 +18,11 @@ constexpr GridSize kGrid8{29, 51}, kGrid16{15, 26};
 
 // --- fully connected: rows, depth, width
 
-template <class Layer>
+template <class Layer, Precision precision = Precision::kFloat32>
 void linear(benchmark::State& state) {
   const c10::InferenceMode inference;
   Layer layer(state.range(1), state.range(2));
+  if constexpr (precision != Precision::kFloat32) layer->precision = precision;
   const at::Tensor x = at::randn({1, state.range(0), state.range(1)});
   for (auto _ : state) benchmark::DoNotOptimize(layer(x));
 }
@@ -33,6 +34,7 @@ void linear_sizes(benchmark::internal::Benchmark* bench) {
 }
 
 BENCHMARK(linear<Linear>)->Apply(linear_sizes);
+BENCHMARK(linear<Linear, Precision::kBFloat16>)->Apply(linear_sizes);
 BENCHMARK(linear<torch::nn::Linear>)->Apply(linear_sizes);
 
 // --- long-term attention: frames in memory
@@ -47,10 +49,11 @@ at::Tensor plain_attend(const Operands& o) {
   return at::bmm(at::softmax(at::bmm(o.q, o.k.transpose(1, 2)) / std::sqrt(48.0), -1), o.v);
 }
 
+template <Precision precision>
 void attention(benchmark::State& state) {
   const c10::InferenceMode inference;
   const Operands o(state.range(0) * kGrid8.area());
-  for (auto _ : state) benchmark::DoNotOptimize(attend(o.q, o.k, o.v));
+  for (auto _ : state) benchmark::DoNotOptimize(attend(o.q, o.k, o.v, precision));
 }
 
 void attention_plain(benchmark::State& state) {
@@ -63,16 +66,19 @@ void frames(benchmark::internal::Benchmark* bench) {
   bench->ArgName("frames")->Unit(benchmark::kMillisecond)->UseRealTime()->Arg(1)->Arg(2)->Arg(6);
 }
 
-BENCHMARK(attention)->Apply(frames);
+BENCHMARK(attention<Precision::kFloat32>)->Apply(frames);
+BENCHMARK(attention<Precision::kBFloat16>)->Apply(frames);
 BENCHMARK(attention_plain)->Apply(frames);
 
 // --- local attention; the plain form is a dense one under a mask
 
+template <Precision precision>
 void local_attention(benchmark::State& state) {
   const c10::InferenceMode inference;
   const Operands o(kGrid8.area());
   const at::Tensor relative = at::randn({1, kGrid8.area(), 225});
-  for (auto _ : state) benchmark::DoNotOptimize(attend_locally(o.q, o.k, o.v, relative, kGrid8, 7));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(attend_locally(o.q, o.k, o.v, relative, kGrid8, 7, precision));
 }
 
 void local_attention_plain(benchmark::State& state) {
@@ -91,7 +97,8 @@ void local_attention_plain(benchmark::State& state) {
   }
 }
 
-BENCHMARK(local_attention)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(local_attention<Precision::kFloat32>)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(local_attention<Precision::kBFloat16>)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(local_attention_plain)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 // --- one filter a channel: channels, kernel

@@ -141,7 +141,7 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
   return {grad_q, grad_k, grad_v, grad_relative};
 }
 
-// --- float32 on the CPU
+// --- on the CPU
 
 // One sequence of a batch. Its keys and values are packed first, for all of its queries.
 struct Sequence {
@@ -175,9 +175,9 @@ struct Sequence {
 
 // rows and columns: those of attend_to_map, or undefined.
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& rows,
-                      const at::Tensor& columns, double scale) {
+                      const at::Tensor& columns, double scale, Precision precision) {
   constexpr int64_t kQueries = 96;  // of one piece of work
-  const CpuKernels& kernels = *cpu_kernels().front();
+  const CpuKernels& kernels = cpu_kernels_of(precision);
   const int64_t batch = q.size(0), queries = q.size(1), keys = k.size(1), key_width = k.size(2),
                 value_width = v.size(2);
   const bool has_places = rows.defined();
@@ -186,13 +186,13 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                    from_columns = has_places ? columns.contiguous() : columns;
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
   float* const target = out.mutable_data_ptr<float>();
-  const auto padded = [&](int64_t count) { return kernels.matrix.panels_of(count) * kernels.matrix.panel; };
-  const int64_t packed_size = padded(keys) * key_width + padded(value_width) * keys;
+  const int64_t packed_keys = kernels.matrix.packed_size(keys, key_width);
+  const int64_t packed_size = packed_keys + kernels.matrix.packed_size(value_width, keys);
   const auto start_of = [](const at::Tensor& tensor, int64_t b) {
     return tensor.defined() ? tensor.const_data_ptr<float>() + b * tensor.stride(0) : nullptr;
   };
   const auto sequence = [&](int64_t b, float* packed) {
-    float* const packed_v = packed + padded(keys) * key_width;
+    float* const packed_v = packed + packed_keys;
     return Sequence{.kernels = kernels,
                     .k = start_of(from_k, b),
                     .v = start_of(from_v, b),
@@ -238,9 +238,10 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 }
 
 at::Tensor attend_locally_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                              const at::Tensor& relative, GridSize grid, int64_t radius) {
+                              const at::Tensor& relative, GridSize grid, int64_t radius,
+                              Precision precision) {
   constexpr int64_t kRows = 6, kColumns = 8;  // queries that share the cells around them
-  const AttentionKernel& kernel = cpu_kernels().front()->attention;
+  const AttentionKernel& kernel = cpu_kernels_of(precision).attention;
   const at::Tensor rows_q = with_unit_stride(q), rows_k = with_unit_stride(k), rows_v = with_unit_stride(v);
   const at::Tensor bias = relative.contiguous();
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
@@ -343,13 +344,13 @@ void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 }  // namespace
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Precision precision,
                   std::optional<double> scale) {
   check_attention(q, k, v);
   const double factor = scale.value_or(score_scale(q));
   count_attention(q, k.size(1) * q.size(1), v);
   if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
-  return fits_cpu_kernels(q) ? attend_cpu(q, k, v, {}, {}, factor)
+  return fits_cpu_kernels(q) ? attend_cpu(q, k, v, {}, {}, factor, precision)
                              : attend_bands(global_bands(q, k), q, k, v, {}, factor);
 }
 
@@ -363,7 +364,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
               " do not fit queries ", q.sizes(), " and keys ", k.sizes());
   if (fits_cpu_kernels(q) && !needs_grad({q, k, v, rows, columns})) {
     count_attention(q, k.size(1) * q.size(1), v);
-    return attend_cpu(q, k, v, rows, columns, scale);
+    return attend_cpu(q, k, v, rows, columns, scale, Precision::kFloat32);
   }
   // As channels: a key's are 1 for its own row and its own column, so that the product picks their scores.
   const int64_t batch = k.size(0), height = rows.size(2), width = columns.size(2);
@@ -372,11 +373,12 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
   };
   const at::Tensor row = at::eye(height, k.options()).view({1, height, 1, height}),
                    column = at::eye(width, k.options()).view({1, 1, width, width});
-  return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v, scale);
+  return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v,
+                Precision::kFloat32, scale);
 }
 
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          const at::Tensor& relative, GridSize grid, int64_t radius) {
+                          const at::Tensor& relative, GridSize grid, int64_t radius, Precision precision) {
   check_attention(q, k, v);
   const int64_t side = 2 * radius + 1;
   TORCH_CHECK(q.size(1) == grid.area() && k.size(1) == grid.area(), "local attention: expected ", grid.area(),
@@ -390,7 +392,7 @@ at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Te
   if (needs_grad({q, k, v, relative})) {
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }
-  return fits_cpu_kernels(q) ? attend_locally_cpu(q, k, v, relative, grid, radius)
+  return fits_cpu_kernels(q) ? attend_locally_cpu(q, k, v, relative, grid, radius, precision)
                              : attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
 }
 

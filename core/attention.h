@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/layers.h"
+#include "core/precision.h"
 
 namespace hqtrack {
 
@@ -12,7 +13,7 @@ namespace hqtrack {
 /// N, d], k [B, M, d], v [B, M, e] -> [B, N, e]; M > 0; any device and float type; scale: 1 / sqrt(d) unless
 /// given. Heads go into the batch. Differentiable: the backward pass computes the scores again, tile by tile.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  std::optional<double> scale = std::nullopt);
+                  Precision precision = Precision::kFloat32, std::optional<double> scale = std::nullopt);
 
 /// Attention to the cells (y, x) of a map, row by row: softmax(scale (q k^T + rows[y] + columns[x])) v. q [B,
 /// N, d], k [B, h w, d], v [B, h w, e], rows [B, N, h], columns [B, N, w] -> [B, N, e]. Decomposed relative
@@ -26,6 +27,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
 /// (dy + radius) * (2 radius + 1) + dx + radius. Returns [B, N, e]. Holds a band of rows at a time, never an
 /// N x N map. Differentiable.
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          const at::Tensor& relative, GridSize grid, int64_t radius);
+                          const at::Tensor& relative, GridSize grid, int64_t radius,
+                          Precision precision = Precision::kFloat32);
 
 }  // namespace hqtrack

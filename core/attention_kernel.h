@@ -7,10 +7,10 @@ namespace hqtrack {
 /// softmax(scale * q k^T) v of float32 on the CPU, for one head: scores exist only as tiles of a block of
 /// queries and a block of keys, with the running maximum and sum of each query's row. Keys (as MatrixKernel
 /// packs rows) and values are packed once for all queries, into panels that the innermost loop reads from
-/// front to end.
+/// front to end; in bfloat16, keys, queries, values and softmax's results are rounded as MatrixKernel does.
 struct AttentionKernel {
   /// Channels [panel * index, panel * (index + 1)) of v [count, width] as packed[index]: [count, panel], 0
-  /// behind the last; panel: of MatrixKernel.
+  /// behind the last; panel and words: of MatrixKernel.
   void (*pack_values)(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index,
                       float* packed);
 

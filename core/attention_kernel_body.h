@@ -57,9 +57,10 @@ float softmax_step(float* scores, int64_t count, float scale, float& maximum, fl
 
 void pack_values(const float* v, int64_t stride, int64_t count, int64_t width, int64_t index, float* packed) {
   const int64_t first = index * kPanel, channels = at_most(kPanel, width - first);
-  float* target = packed + first * count;
-  for (int64_t key = 0; key < count; ++key, target += kPanel) {
-    for (int64_t i = 0; i < channels; ++i) target[i] = v[key * stride + first + i];
+  float* target = packed + first * words_of(count);
+  for (int64_t key = 0; key < count; key += kDepthPerWord, target += kPanel) {
+    const float* const from = v + key * stride + first;
+    for (int64_t i = 0; i < channels; ++i) target[i] = pack_word(from + i, stride, count - key);
     for (int64_t i = channels; i < kPanel; ++i) target[i] = 0.0f;
   }
 }
@@ -80,16 +81,18 @@ void place_scores(const AttentionKernel::Rows& rows, int64_t query, int64_t key,
 }
 
 void attend(const AttentionKernel::Rows& rows) {
+  const int64_t key_words = words_of(rows.key_width), query_stride = panels_of(key_words) * kPanel;
   const int64_t value_panels = panels_of(rows.value_width), out_width = value_panels * kPanel;
-  float* scores =
-      static_cast<float*>(__builtin_malloc((kQueryBlock * (kKeyBlock + out_width)) * sizeof(float)));
+  float* scores = static_cast<float*>(
+      __builtin_malloc((kQueryBlock * (kKeyBlock + out_width + query_stride)) * sizeof(float)));
   if (!scores) __builtin_trap();
   float* sums = scores + kQueryBlock * kKeyBlock;
+  float* q = sums + kQueryBlock * out_width;
   for (int64_t start = 0; start < rows.num_queries; start += kQueryBlock) {
     const int64_t queries = at_most(kQueryBlock, rows.num_queries - start);
-    const float* q = rows.q + start * rows.q_stride;
     float maximum[kQueryBlock], sum[kQueryBlock];
     for (int64_t i = 0; i < queries; ++i) {
+      pack_row(rows.q + (start + i) * rows.q_stride, rows.key_width, q + i * query_stride);
       maximum[i] = -std::numeric_limits<float>::infinity();
       sum[i] = 0.0f;
     }
@@ -100,15 +103,17 @@ void attend(const AttentionKernel::Rows& rows) {
         place_scores(rows, start + i, key, count, scores + i * kKeyBlock);
       }
       for (int64_t p = 0; p < panels_of(count); ++p) {
-        multiply_rows(queries, q, rows.q_stride, rows.keys + (key + p * kPanel) * rows.key_width,
-                      rows.key_width, scores + p * kPanel, kKeyBlock, has_places);
+        multiply_rows(queries, q, query_stride, rows.keys + (key + p * kPanel) * key_words, key_words,
+                      scores + p * kPanel, kKeyBlock, has_places);
       }
       for (int64_t i = 0; i < queries; ++i) {
         const float rescale = softmax_step(scores + i * kKeyBlock, count, rows.scale, maximum[i], sum[i]);
+        pack_row(scores + i * kKeyBlock, count, scores + i * kKeyBlock);
         if (key > 0 && rescale != 1.0f) scale_row(sums + i * out_width, out_width, rescale);
       }
       for (int64_t p = 0; p < value_panels; ++p) {
-        multiply_rows(queries, scores, kKeyBlock, rows.values + (p * rows.num_keys + key) * kPanel, count,
+        multiply_rows(queries, scores, kKeyBlock,
+                      rows.values + (p * words_of(rows.num_keys) + words_of(key)) * kPanel, words_of(count),
                       sums + p * kPanel, out_width, key > 0);
       }
     }
@@ -133,14 +138,17 @@ struct WindowLayout {
         padded(panels_of(cells) * kPanel),
         out_width(panels_of(w.value_width) * kPanel),
         queries(w.num_rows * w.num_columns),
+        key_words(words_of(w.key_width)),
+        query_stride(panels_of(key_words) * kPanel),
         keys(0),
-        values(keys + padded * w.key_width),
-        scores(values + cells * out_width),
+        values(keys + padded * key_words),
+        scores(values + words_of(cells) * out_width),
         sums(scores + queries * padded),
         rows(sums + queries * out_width),
-        size(rows + queries * w.key_width) {}
-  int64_t y0, y1, x0, x1, columns, cells, padded, out_width, queries;
-  int64_t keys, values, scores, sums, rows, size;  // offsets
+        factors(rows + queries * query_stride),
+        size(factors + queries) {}
+  int64_t y0, y1, x0, x1, columns, cells, padded, out_width, queries, key_words, query_stride;
+  int64_t keys, values, scores, sums, rows, factors, size;  // offsets
 };
 
 int64_t window_scratch(const AttentionKernel::Window& largest) {
@@ -150,44 +158,18 @@ int64_t window_scratch(const AttentionKernel::Window& largest) {
   return WindowLayout(window).size;
 }
 
-// Softmax of one query's scores over the cells of the layout; cells outside its own window become 0.
-void windowed_softmax(const AttentionKernel::Window& w, const WindowLayout& layout, int64_t y, int64_t x,
-                      float* scores) {
+// What the places of the layout's cells add to the scores of the query at (y, x): -inf outside its window.
+void window_scores(const AttentionKernel::Window& w, const WindowLayout& layout, int64_t y, int64_t x,
+                   float* scores) {
   const int64_t side = 2 * w.radius + 1;
-  const int64_t from_y = y - w.radius > layout.y0 ? y - w.radius : layout.y0,
-                to_y = at_most(y + w.radius + 1, layout.y1);
-  const int64_t from_x = x - w.radius > layout.x0 ? x - w.radius : layout.x0,
-                to_x = at_most(x + w.radius + 1, layout.x1);
-  const int64_t count = to_x - from_x;
-  const float* bias = w.relative + (y * w.width + x) * side * side;
-  float largest = -std::numeric_limits<float>::infinity();
-  for (int64_t cy = from_y; cy < to_y; ++cy) {
-    float* row = scores + (cy - layout.y0) * layout.columns + (from_x - layout.x0);
-    const float* b = bias + (cy - y + w.radius) * side + (from_x - x + w.radius);
-#pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < count; ++i) {
-      row[i] = row[i] * w.scale + b[i];
-      largest = row[i] > largest ? row[i] : largest;
-    }
-  }
-  float total = 0.0f;
-  for (int64_t cy = from_y; cy < to_y; ++cy) {
-    float* row = scores + (cy - layout.y0) * layout.columns + (from_x - layout.x0);
-#pragma omp simd reduction(+ : total)
-    for (int64_t i = 0; i < count; ++i) {
-      row[i] = exp_negative(row[i] - largest);
-      total += row[i];
-    }
-  }
-  const float factor = 1.0f / total;
-  for (int64_t cy = layout.y0; cy < layout.y1; ++cy) {
-    float* row = scores + (cy - layout.y0) * layout.columns;
-    const bool is_inside = cy >= from_y && cy < to_y;
-    const int64_t begin = is_inside ? from_x - layout.x0 : layout.columns,
-                  end = is_inside ? begin + count : begin;
-    for (int64_t i = 0; i < begin; ++i) row[i] = 0.0f;
-    for (int64_t i = begin; i < end; ++i) row[i] *= factor;
-    for (int64_t i = end; i < layout.columns; ++i) row[i] = 0.0f;
+  const int64_t from_x = at_least(x - w.radius, layout.x0), to_x = at_most(x + w.radius + 1, layout.x1);
+  const float* const bias = w.relative + (y * w.width + x) * side * side;
+  const float factor = 1.0f / w.scale;  // they are scaled with the product
+  for (int64_t i = 0; i < layout.padded; ++i) scores[i] = -std::numeric_limits<float>::infinity();
+  for (int64_t cy = at_least(y - w.radius, layout.y0); cy < at_most(y + w.radius + 1, layout.y1); ++cy) {
+    float* const row = scores + (cy - layout.y0) * layout.columns + (from_x - layout.x0);
+    const float* const b = bias + (cy - y + w.radius) * side + (from_x - x + w.radius);
+    for (int64_t i = 0; i < to_x - from_x; ++i) row[i] = b[i] * factor;
   }
 }
 
@@ -198,42 +180,52 @@ void attend_window(const AttentionKernel::Window& w) {
   float* scores = w.scratch + layout.scores;
   float* sums = w.scratch + layout.sums;
   float* rows = w.scratch + layout.rows;
+  float* factors = w.scratch + layout.factors;
   const int64_t out_panels = layout.out_width / kPanel;
-  for (int64_t c = layout.cells; c < layout.padded; ++c) {
-    for (int64_t i = 0; i < w.key_width; ++i)
-      keys[(c / kPanel * w.key_width + i) * kPanel + c % kPanel] = 0.0f;
+  const auto token_of = [&](int64_t cell) {
+    return (layout.y0 + cell / layout.columns) * w.width + layout.x0 + cell % layout.columns;
+  };
+  for (int64_t c = 0; c < layout.padded; ++c) {
+    float* const key = keys + c / kPanel * layout.key_words * kPanel + c % kPanel;
+    if (c < layout.cells) pack_row(w.k + token_of(c) * w.k_stride, w.key_width, rows);
+    for (int64_t i = 0; i < layout.key_words; ++i) key[i * kPanel] = c < layout.cells ? rows[i] : 0.0f;
   }
-  for (int64_t c = 0; c < layout.cells; ++c) {
-    const int64_t token = (layout.y0 + c / layout.columns) * w.width + layout.x0 + c % layout.columns;
-    const float* k = w.k + token * w.k_stride;
-    float* key = keys + c / kPanel * w.key_width * kPanel + c % kPanel;
-    for (int64_t i = 0; i < w.key_width; ++i) key[i * kPanel] = k[i];
-    const float* v = w.v + token * w.v_stride;
+  for (int64_t c = 0; c < layout.cells; c += kDepthPerWord) {
+    const float* v = w.v + token_of(c) * w.v_stride;
+    const int64_t to_next = (token_of(c + 1) - token_of(c)) * w.v_stride;
     for (int64_t p = 0; p < out_panels; ++p) {
-      float* value = values + (p * layout.cells + c) * kPanel;
+      float* value = values + (p * words_of(layout.cells) + c / kDepthPerWord) * kPanel;
       const int64_t channels = at_most(kPanel, w.value_width - p * kPanel);
-      for (int64_t i = 0; i < channels; ++i) value[i] = v[p * kPanel + i];
+      for (int64_t i = 0; i < channels; ++i) {
+        value[i] = pack_word(v + p * kPanel + i, to_next, layout.cells - c);
+      }
       for (int64_t i = channels; i < kPanel; ++i) value[i] = 0.0f;
     }
   }
   for (int64_t i = 0; i < layout.queries; ++i) {
-    const int64_t token = (w.y + i / w.num_columns) * w.width + w.x + i % w.num_columns;
-    std::memcpy(rows + i * w.key_width, w.q + token * w.q_stride, w.key_width * sizeof(float));
+    const int64_t y = w.y + i / w.num_columns, x = w.x + i % w.num_columns;
+    pack_row(w.q + (y * w.width + x) * w.q_stride, w.key_width, rows + i * layout.query_stride);
+    window_scores(w, layout, y, x, scores + i * layout.padded);
   }
   for (int64_t p = 0; p < layout.padded / kPanel; ++p) {
-    multiply_rows(layout.queries, rows, w.key_width, keys + p * kPanel * w.key_width, w.key_width,
-                  scores + p * kPanel, layout.padded, false);
+    multiply_rows(layout.queries, rows, layout.query_stride, keys + p * kPanel * layout.key_words,
+                  layout.key_words, scores + p * kPanel, layout.padded, true);
   }
   for (int64_t i = 0; i < layout.queries; ++i) {
-    windowed_softmax(w, layout, w.y + i / w.num_columns, w.x + i % w.num_columns, scores + i * layout.padded);
+    float* const row = scores + i * layout.padded;
+    float maximum = -std::numeric_limits<float>::infinity(), sum = 0.0f;
+    softmax_step(row, layout.cells, w.scale, maximum, sum);
+    pack_row(row, layout.cells, row);
+    factors[i] = 1.0f / sum;
   }
   for (int64_t p = 0; p < out_panels; ++p) {
-    multiply_rows(layout.queries, scores, layout.padded, values + p * layout.cells * kPanel, layout.cells,
-                  sums + p * kPanel, layout.out_width, false);
+    multiply_rows(layout.queries, scores, layout.padded, values + p * words_of(layout.cells) * kPanel,
+                  words_of(layout.cells), sums + p * kPanel, layout.out_width, false);
   }
   for (int64_t i = 0; i < layout.queries; ++i) {
     const int64_t token = (w.y + i / w.num_columns) * w.width + w.x + i % w.num_columns;
-    std::memcpy(w.out + token * w.value_width, sums + i * layout.out_width, w.value_width * sizeof(float));
+    float* const out = w.out + token * w.value_width;
+    for (int64_t c = 0; c < w.value_width; ++c) out[c] = sums[i * layout.out_width + c] * factors[i];
   }
 }
 

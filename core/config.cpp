@@ -236,6 +236,7 @@ class Fields {
     real("tracker.states.score_offset", tracker.states.score.offset, {-100, 100});
     real("tracker.states.uncertain_below", tracker.states.uncertain_below);
     real("tracker.states.lost_below", tracker.states.lost_below);
+    choice("tracker.precision", tracker.precision, {"fp32", "bf16"});
     choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});
   }
 

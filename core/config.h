@@ -64,6 +64,7 @@ struct TrackerConfig {
   PreprocessConfig preprocess;
   MemoryConfig memory;
   StateConfig states;
+  std::string precision = "fp32";  // fp32 | bf16: of dot products on a CPU (core/precision.h)
   /// "right": ids with gaps get dense slots, lost objects leave the mask. "reference": ids are slots, every
   /// pixel stays (docs/vmos.md, section 8).
   std::string compatibility = "right";

@@ -5,17 +5,24 @@
 #include "core/attention_kernel.h"
 #include "core/depthwise_kernel.h"
 #include "core/matrix_kernel.h"
+#include "core/precision.h"
 
 namespace hqtrack {
 
-/// Innermost loops of float32 on the CPU, built for one instruction set.
+/// Innermost loops on the CPU, from float32 to float32, built for one instruction set.
 struct CpuKernels {
   AttentionKernel attention;
   DepthwiseKernel depthwise;
   MatrixKernel matrix;
 };
 
-/// Those this machine can run, the fastest first.
+/// Those of float32 that this machine can run, the fastest first.
 const std::vector<const CpuKernels*>& cpu_kernels();
+
+/// Those whose dot products are of bfloat16; null where this machine cannot run them.
+const CpuKernels* bf16_cpu_kernels();
+
+/// The fastest of this precision, of float32 where there are none.
+const CpuKernels& cpu_kernels_of(Precision precision);
 
 }  // namespace hqtrack

@@ -28,8 +28,9 @@ bool goes_by_kernel(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 
 /// x: [..., in], contiguous.
 at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width, const at::Tensor& bias,
-                    double lowest, double highest) {
+                    double lowest, double highest, Precision precision) {
   constexpr int64_t kRows = 48;  // of one piece of work
+  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
   const int64_t depth = x.size(-1), rows = x.numel() / depth;
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = width;
@@ -40,15 +41,15 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width
   float* const target = out.mutable_data_ptr<float>();
   share_out((rows + kRows - 1) / kRows, [&](int64_t index) {
     const int64_t first = index * kRows;
-    cpu_kernels().front()->matrix.multiply({.in = in + first * depth,
-                                            .weight = weight,
-                                            .bias = offset,
-                                            .num_rows = std::min(kRows, rows - first),
-                                            .depth = depth,
-                                            .width = width,
-                                            .lowest = static_cast<float>(lowest),
-                                            .highest = static_cast<float>(highest),
-                                            .out = target + first * width});
+    kernel.multiply({.in = in + first * depth,
+                     .weight = weight,
+                     .bias = offset,
+                     .num_rows = std::min(kRows, rows - first),
+                     .depth = depth,
+                     .width = width,
+                     .lowest = static_cast<float>(lowest),
+                     .highest = static_cast<float>(highest),
+                     .out = target + first * width});
   });
   return out;
 }
@@ -78,23 +79,24 @@ uint32_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0
 
 }  // namespace
 
-at::Tensor PackedWeight::of(const at::Tensor& weight) {
+at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision) {
   const std::lock_guard lock(mutex_);
   // source_ keeps the memory from being used again for other weights.
   if (source_.defined() && source_.const_data_ptr() == weight.const_data_ptr() &&
-      version_ == version_of(weight)) {
+      version_ == version_of(weight) && precision_ == precision) {
     return packed_;
   }
-  const MatrixKernel& kernel = cpu_kernels().front()->matrix;
+  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
   const int64_t panels = kernel.panels_of(weight.size(0));
   const at::Tensor rows = weight.detach().contiguous();
-  packed_ = at::empty({panels * kernel.panel * weight.size(1)}, rows.options());
+  packed_ = at::empty({kernel.packed_size(rows.size(0), rows.size(1))}, rows.options());
   for (int64_t i = 0; i < panels; ++i) {
     kernel.pack_rows(rows.const_data_ptr<float>(), rows.size(1), rows.size(0), rows.size(1), i,
                      packed_.mutable_data_ptr<float>());
   }
   source_ = weight.detach();
   version_ = version_of(weight);
+  precision_ = precision;
   return packed_;
 }
 
@@ -103,7 +105,8 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) {
   if (!goes_by_kernel(x, weight, bias)) return torch::nn::LinearImpl::forward(x);
   TORCH_CHECK(x.size(-1) == weight.size(1), "linear: expected ", weight.size(1), " channels, found ",
               x.sizes());
-  return multiply(x.contiguous(), packed_.of(weight), weight.size(0), bias, -kInfinity, kInfinity);
+  return multiply(x.contiguous(), packed_.of(weight, precision), weight.size(0), bias, -kInfinity, kInfinity,
+                  precision);
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double highest) {
@@ -121,7 +124,8 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
               map.sizes());
   count_flops(2 * map.numel() * weight.size(0));
   const at::Tensor tokens = to_tokens(map.contiguous(at::MemoryFormat::ChannelsLast));
-  return to_map(multiply(tokens, packed_.of(weight.flatten(1)), weight.size(0), bias, lowest, highest),
+  return to_map(multiply(tokens, packed_.of(weight.flatten(1), precision), weight.size(0), bias, lowest,
+                         highest, precision),
                 grid_of(map));
 }
 

@@ -2,6 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+
+#ifdef HQTRACK_BF16
+#include <immintrin.h>
+#endif
 
 #include "core/cpu_vector.h"
 #include "core/matrix_kernel.h"
@@ -14,7 +19,50 @@ constexpr int kMicroRows = HQTRACK_ROWS;  // a microtile is kMicroRows x kPanel:
 
 inline int64_t panels_of(int64_t count) { return (count + kPanel - 1) / kPanel; }
 
-// c [R, kPanel] (+)= a [R, depth] * b [depth, kPanel]
+// An operand's word is one number along the depth, or two in bfloat16, the first one in the lower half.
+#ifdef HQTRACK_BF16
+constexpr int64_t kDepthPerWord = 2;
+
+inline uint32_t round_to_bf16(float x) {  // the upper half of the result; to the nearest, ties to even
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  return x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1);
+}
+
+// The word of first[0] and first[stride], or 0 where `count` is 1.
+inline float pack_word(const float* first, int64_t stride, int64_t count) {
+  const uint32_t second = count > 1 ? round_to_bf16(first[stride]) & 0xffff0000u : 0;
+  return __builtin_bit_cast(float, second | round_to_bf16(first[0]) >> 16);
+}
+
+// row [count] as words, up to the end of a vector. `words` may be `row` itself.
+inline void pack_row(const float* row, int64_t count, float* words) {
+  const auto load = [&](int64_t i) {  // 0 behind the end
+    const auto is_inside = static_cast<__mmask16>((1u << at_most(kLanes, at_least(0, count - i))) - 1);
+    return _mm512_maskz_loadu_ps(is_inside, row + i);
+  };
+  for (int64_t i = 0; i < count; i += 2 * kLanes, words += kLanes) {
+    _mm512_storeu_ps(words, (__m512)_mm512_cvtne2ps_pbh(load(i + kLanes), load(i)));
+  }
+}
+
+inline Vector multiply_add(Vector sum, float x, Vector b) {
+  return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_ps(x), (__m512bh)b);
+}
+#else
+constexpr int64_t kDepthPerWord = 1;
+
+inline float pack_word(const float* first, int64_t, int64_t) { return *first; }
+
+inline void pack_row(const float* row, int64_t count, float* words) {
+  if (words != row) std::memcpy(words, row, count * sizeof(float));
+}
+
+inline Vector multiply_add(Vector sum, float x, Vector b) { return sum + x * b; }
+#endif
+
+inline int64_t words_of(int64_t depth) { return (depth + kDepthPerWord - 1) / kDepthPerWord; }
+
+// c [R, kPanel] (+)= a [R, depth] * b [depth, kPanel], where depth is in words
 template <int R>
 void multiply(const float* a, int64_t a_stride, const float* b, int64_t depth, float* c, int64_t c_stride,
               bool accumulates) {
@@ -29,8 +77,8 @@ void multiply(const float* a, int64_t a_stride, const float* b, int64_t depth, f
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const float x = a[r * a_stride + i];
-      sum[r][0] += x * b0;
-      sum[r][1] += x * b1;
+      sum[r][0] = multiply_add(sum[r][0], x, b0);
+      sum[r][1] = multiply_add(sum[r][1], x, b1);
     }
   }
 #pragma GCC unroll 16
@@ -57,9 +105,11 @@ void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* 
 void pack_rows(const float* rows, int64_t stride, int64_t count, int64_t width, int64_t index,
                float* packed) {
   const int64_t first = index * kPanel, last = at_most(first + kPanel, count);
-  float* target = packed + first * width;
-  for (int64_t i = 0; i < width; ++i, target += kPanel) {
-    for (int64_t row = first; row < last; ++row) target[row - first] = rows[row * stride + i];
+  float* target = packed + first * words_of(width);
+  for (int64_t i = 0; i < width; i += kDepthPerWord, target += kPanel) {
+    for (int64_t row = first; row < last; ++row) {
+      target[row - first] = pack_word(rows + row * stride + i, 1, width - i);
+    }
     for (int64_t row = last; row < first + kPanel; ++row) target[row - first] = 0.0f;
   }
 }
@@ -67,11 +117,20 @@ void pack_rows(const float* rows, int64_t stride, int64_t count, int64_t width, 
 void multiply_matrix(const MatrixKernel::Rows& r) {
   constexpr int64_t kBlock = 4 * kMicroRows;
   alignas(64) float tile[kBlock * kPanel];
+  const int64_t words = words_of(r.depth), packed_stride = panels_of(words) * kPanel;
+  float* packed = nullptr;
+  if (kDepthPerWord > 1) {
+    packed = static_cast<float*>(__builtin_malloc(kBlock * packed_stride * sizeof(float)));
+    if (!packed) __builtin_trap();
+  }
   for (int64_t start = 0; start < r.num_rows; start += kBlock) {
     const int64_t rows = at_most(kBlock, r.num_rows - start);
+    const float* const in = r.in + start * r.depth;
+    for (int64_t i = 0; packed && i < rows; ++i)
+      pack_row(in + i * r.depth, r.depth, packed + i * packed_stride);
     for (int64_t first = 0; first < r.width; first += kPanel) {
-      multiply_rows(rows, r.in + start * r.depth, r.depth, r.weight + first * r.depth, r.depth, tile, kPanel,
-                    false);
+      multiply_rows(rows, packed ? packed : in, packed ? packed_stride : r.depth, r.weight + first * words,
+                    words, tile, kPanel, false);
       const int64_t channels = at_most(kPanel, r.width - first);
       for (int64_t i = 0; i < rows; ++i) {
         float* const out = r.out + (start + i) * r.width + first;
@@ -83,6 +142,7 @@ void multiply_matrix(const MatrixKernel::Rows& r) {
       }
     }
   }
+  __builtin_free(packed);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/precision.h"
 #include "core/weights/rule_weights.h"
 #include "core/weights/weights.h"
 #include "refiner/hq_sam_weights.h"
@@ -38,6 +39,7 @@ Vmos make_tracker(const Config& config, at::Device device, MissingWeights missin
   }
   network->to(device);
   network->eval();
+  if (device.is_cpu()) set_precision(*network, resolve_precision(config.tracker.precision));
   return network;
 }
 

@@ -35,7 +35,7 @@ at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tens
 
 Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,
                                             const at::Tensor& gate, GridSize grid) {
-  Propagated result = split_labels(attend(query, memory.key, values_with_labels(memory)), memory);
+  Propagated result = split_labels(attend(query, memory.key, values_with_labels(memory), precision), memory);
   result.tokens = project(result.tokens, gate, grid);
   return result;
 }
@@ -51,7 +51,8 @@ Propagated ShortTermPropagationImpl::forward(const at::Tensor& query, const Memo
                                              const at::Tensor& gate, GridSize grid) {
   const at::Tensor relative = to_tokens(relative_emb_k(to_map(query, grid)));
   Propagated result = split_labels(
-      attend_locally(query, memory.key, values_with_labels(memory), relative, grid, radius_), memory);
+      attend_locally(query, memory.key, values_with_labels(memory), relative, grid, radius_, precision),
+      memory);
   result.tokens = project(result.tokens, gate, grid);
   return result;
 }
@@ -74,7 +75,7 @@ at::Tensor SelfPropagationImpl::forward(const at::Tensor& visual, const at::Tens
   const at::Tensor query = linear_QK(at::cat({visual, identity}, -1));
   const at::Tensor value = at::silu(at::cat({linear_V1(visual), linear_V2(identity)}, -1));
   const at::Tensor gate = at::silu(at::cat({linear_U1(visual), linear_U2(identity)}, -1));
-  return project(attend(query, pooled(query, grid), pooled(value, grid)), gate, grid);
+  return project(attend(query, pooled(query, grid), pooled(value, grid), precision), gate, grid);
 }
 
 }  // namespace hqtrack

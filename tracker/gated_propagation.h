@@ -2,6 +2,7 @@
 
 #include "core/config.h"
 #include "core/dense.h"
+#include "core/precision.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -23,7 +24,7 @@ struct Propagated {
 
 /// The tail that all three attentions share: gate, depth-wise 5x5 convolution, projection (DeAOT, subsection
 /// "Gated Propagation Module").
-class GatedProjectionImpl : public torch::nn::Module {
+class GatedProjectionImpl : public torch::nn::Module, public HasPrecision {
  public:
   explicit GatedProjectionImpl(int64_t width);
   /// values, gate [B, N, 4 width] -> [B, N, 2 width]

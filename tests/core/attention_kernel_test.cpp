@@ -10,8 +10,6 @@
 namespace hqtrack {
 namespace {
 
-at::Tensor random(int64_t rows, int64_t columns) { return at::randn({rows, columns}, at::kDouble) * 1.5; }
-
 // row_scores and column_scores: of keys that are the cells of a map, or undefined.
 at::Tensor attend(const CpuKernels& kernels, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const at::Tensor& row_scores = {}, const at::Tensor& column_scores = {}) {
@@ -20,8 +18,8 @@ at::Tensor attend(const CpuKernels& kernels, const at::Tensor& q, const at::Tens
   const int64_t value_panels = kernels.matrix.panels_of(value_width);
   // What a kernel reads or leaves out by mistake shows.
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  at::Tensor packed_keys = at::full({key_panels * kernels.matrix.panel * key_width}, nan, at::kFloat);
-  at::Tensor packed_values = at::full({value_panels * kernels.matrix.panel * keys}, nan, at::kFloat);
+  at::Tensor packed_keys = at::full({kernels.matrix.packed_size(keys, key_width)}, nan, at::kFloat);
+  at::Tensor packed_values = at::full({kernels.matrix.packed_size(value_width, keys)}, nan, at::kFloat);
   at::Tensor out = at::full({queries, value_width + 3}, nan, at::kFloat);
   for (int64_t i = 0; i < key_panels; ++i) {
     kernels.matrix.pack_rows(k.const_data_ptr<float>(), key_width, keys, key_width, i,
@@ -110,10 +108,37 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
   return difference.item<double>();
 }
 
-// Every kernel this machine can run, not only the one it would choose.
-TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
-  at::manual_seed(3);
-  for (const CpuKernels* kernels : cpu_kernels()) {
+// Every kernel this machine can run, not only the one it would choose. For bfloat16 the operands are numbers
+// that it can hold, so that only softmax's results are rounded, by a factor of 1 +- 2^-9 at most.
+class AttentionKernelTest : public ::testing::TestWithParam<Precision> {
+ protected:
+  void SetUp() override {
+    at::manual_seed(3);
+    if (kernels().empty()) GTEST_SKIP() << "skipped: this CPU has no bfloat16 dot products";
+  }
+  static std::vector<const CpuKernels*> kernels() {
+    if (GetParam() == Precision::kFloat32) return cpu_kernels();
+    return bf16_cpu_kernels() ? std::vector{bf16_cpu_kernels()} : std::vector<const CpuKernels*>{};
+  }
+  static at::Tensor random(int64_t rows, int64_t columns) {
+    return rounded(at::randn({rows, columns}, at::kDouble) * 1.5);
+  }
+  static at::Tensor rounded(const at::Tensor& tensor) {
+    return GetParam() == Precision::kFloat32 ? tensor : tensor.to(at::kBFloat16).to(tensor.scalar_type());
+  }
+  static double tolerance(const at::Tensor& v) {
+    return GetParam() == Precision::kFloat32 ? 2e-5 : v.abs().max().item<double>() / 256;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(AttentionKernel, AttentionKernelTest,
+                         ::testing::Values(Precision::kFloat32, Precision::kBFloat16),
+                         [](const auto& precision) {
+                           return precision.param == Precision::kFloat32 ? "Float32" : "BFloat16";
+                         });
+
+TEST_P(AttentionKernelTest, EqualsThePlainFormulaOverOddSizes) {
+  for (const CpuKernels* kernels : kernels()) {
     for (const auto& [queries, keys, key_width, value_width] : {std::array<int64_t, 4>{1, 1, 1, 1},
                                                                 {5, 3, 7, 33},
                                                                 {97, 257, 48, 96},
@@ -124,15 +149,14 @@ TEST(AttentionKernel, EqualsThePlainFormulaOverOddSizes) {
       const at::Tensor expected =
           at::softmax(at::mm(q, k.t()) / std::sqrt(static_cast<double>(key_width)), -1).mm(v);
       const at::Tensor found = attend(*kernels, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
-      EXPECT_LT(largest_difference(found, expected), 2e-5)
+      EXPECT_LT(largest_difference(found, expected), tolerance(v))
           << "panel " << kernels->matrix.panel << ", " << queries << " queries, " << keys << " keys";
     }
   }
 }
 
-TEST(AttentionKernel, AddsTheScoresOfRowsAndColumns) {
-  at::manual_seed(5);
-  for (const CpuKernels* kernels : cpu_kernels()) {
+TEST_P(AttentionKernelTest, AddsTheScoresOfRowsAndColumns) {
+  for (const CpuKernels* kernels : kernels()) {
     for (const auto& [height, width] : {std::array<int64_t, 2>{1, 1}, {3, 5}, {2, 300}, {65, 33}}) {
       const at::Tensor q = random(43, 16), k = random(height * width, 16), v = random(height * width, 9);
       const at::Tensor rows = random(43, height), columns = random(43, width);
@@ -140,15 +164,14 @@ TEST(AttentionKernel, AddsTheScoresOfRowsAndColumns) {
       const at::Tensor expected = at::softmax((at::mm(q, k.t()) + places) / 4, -1).mm(v);
       const at::Tensor found = attend(*kernels, q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat),
                                       rows.to(at::kFloat), columns.to(at::kFloat));
-      EXPECT_LT(largest_difference(found, expected), 2e-5)
+      EXPECT_LT(largest_difference(found, expected), tolerance(v))
           << "panel " << kernels->matrix.panel << ", map " << height << " x " << width;
     }
   }
 }
 
-TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
-  at::manual_seed(4);
-  for (const CpuKernels* kernels : cpu_kernels()) {
+TEST_P(AttentionKernelTest, LocalWindowsEqualThePlainFormula) {
+  for (const CpuKernels* kernels : kernels()) {
     const AttentionKernel* kernel = &kernels->attention;
     for (const Map& map : {Map{1, 1, 7, 4, 5, 3, 16}, Map{9, 21, 2, 17, 40, 3, 16},
                            Map{17, 5, 7, 48, 33, 3, 16}, Map{6, 34, 3, 8, 96, 4, 7}}) {
@@ -157,19 +180,19 @@ TEST(AttentionKernel, LocalWindowsEqualThePlainFormula) {
       const at::Tensor v = random(cells, map.value_width), relative = random(cells, side * side);
       const at::Tensor found = attend_windows(*kernel, map, q.to(at::kFloat), k.to(at::kFloat),
                                               v.to(at::kFloat), relative.to(at::kFloat));
-      EXPECT_LT(largest_difference(found, plain_windows(map, q, k, v, relative)), 2e-5)
+      EXPECT_LT(largest_difference(found, plain_windows(map, q, k, v, relative)), tolerance(v))
           << "panel " << kernels->matrix.panel << ", map " << map.height << " x " << map.width;
     }
   }
 }
 
 // A row's maximum may come with its last key, and scores may be far from what an exponential can hold.
-TEST(AttentionKernel, KeepsTheMaximumOfARowThroughAllTiles) {
-  for (const CpuKernels* kernels : cpu_kernels()) {
+TEST_P(AttentionKernelTest, KeepsTheMaximumOfARowThroughAllTiles) {
+  for (const CpuKernels* kernels : kernels()) {
     const at::Tensor q = at::full({3, 4}, 10.0, at::kFloat);
-    at::Tensor k = at::arange(600, at::kFloat).unsqueeze(1).expand({600, 4}).contiguous();
-    const at::Tensor v = at::arange(600, at::kFloat).unsqueeze(1).contiguous();
-    EXPECT_LT(largest_difference(attend(*kernels, q, k, v), at::full({3, 1}, 599.0, at::kDouble)), 1e-3);
+    const at::Tensor v = rounded(at::arange(600, at::kFloat).unsqueeze(1));
+    const at::Tensor k = v.expand({600, 4}).contiguous();
+    EXPECT_LT(largest_difference(attend(*kernels, q, k, v), v[599].expand({3, 1}).to(at::kDouble)), 1e-3);
     EXPECT_LT(largest_difference(attend(*kernels, -q, k, v), at::zeros({3, 1}, at::kDouble)), 1e-3);
   }
 }

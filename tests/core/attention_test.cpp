@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
+#include "core/threads.h"
 #include "tests/support/golden.h"
 
 namespace hqtrack {
@@ -65,6 +67,48 @@ TEST(Attention, EqualsThePlainFormulaOverOddSizes) {
     const Operands o = random_operands(s.batch, s.queries, s.keys, s.key_width, s.value_width, 1, at::kFloat);
     EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v), plain_attention(o), 1e-5, 2e-5)
         << s.queries << " x " << s.keys;
+  }
+}
+
+// Rounding a factor changes it by 1 +- 2^-9 at most, so a score by 2^-8 of what its products add up to, and a
+// probability by twice the largest such change, besides its own rounding.
+double bf16_bound(const Operands& o) {
+  const at::Tensor products = at::bmm(o.q.abs(), o.k.abs().transpose(1, 2));
+  const double score = products.max().item<double>() / std::sqrt(static_cast<double>(o.q.size(2))) / 255;
+  return (std::expm1(2 * score) + 1.0 / 255) * o.v.abs().max().item<double>();
+}
+
+TEST(Attention, InBFloat16DiffersByTheRoundingOfItsFactors) {
+  for (const Shape& s : {Shape{1, 1, 1, 4, 8}, Shape{2, 129, 513, 5, 7}, Shape{1, 130, 1101, 48, 192}}) {
+    const Operands o = random_operands(s.batch, s.queries, s.keys, s.key_width, s.value_width, 1, at::kFloat);
+    EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v, Precision::kBFloat16), plain_attention(o), 0, bf16_bound(o))
+        << s.queries << " x " << s.keys;
+  }
+}
+
+TEST(LocalAttention, InBFloat16DiffersByTheRoundingOfItsFactors) {
+  const GridSize grid{9, 13};
+  const Operands o = random_operands(1, grid.area(), grid.area(), 7, 10, 49, at::kFloat);
+  EXPECT_TENSORS_CLOSE(attend_locally(o.q, o.k, o.v, o.relative, grid, 3, Precision::kBFloat16),
+                       plain_local_attention(o, grid, 3), 0, bf16_bound(o));
+}
+
+TEST(Attention, IsTheSameForAnyNumberOfThreads) {
+  const GridSize grid{17, 23};
+  const Operands o = random_operands(1, grid.area(), grid.area(), 48, 96, 225, at::kFloat);
+  for (const Precision precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    at::Tensor first_global, first_local;
+    for (const int threads : {1, 2, 5}) {
+      std::thread([&] {  // the number of threads belongs to the thread that sets it
+        set_threads(1, threads);
+        const at::Tensor global = attend(o.q, o.k, o.v, precision);
+        const at::Tensor local = attend_locally(o.q, o.k, o.v, o.relative, grid, 7, precision);
+        if (threads == 1) first_global = global, first_local = local;
+        EXPECT_TRUE(at::equal(global, first_global)) << threads << " threads";
+        EXPECT_TRUE(at::equal(local, first_local)) << threads << " threads";
+      })
+          .join();
+    }
   }
 }
 

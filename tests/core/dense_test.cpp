@@ -17,49 +17,61 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
   return (found.to(at::kDouble) - expected).abs().max().item<double>();
 }
 
-// Every kernel this machine can run, not only the one it would choose.
-TEST(MatrixKernel, EqualsTheProductOverOddSizes) {
+void expect_products(const CpuKernels& kernels, Precision precision) {
   struct Size {
     int64_t rows, depth, width;
   };
   at::manual_seed(3);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const CpuKernels* kernels : cpu_kernels()) {
-    const MatrixKernel& kernel = kernels->matrix;
-    for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
-                          Size{7, 480, 80}, Size{96, 64, 225}}) {
-      SCOPED_TRACE(testing::Message()
-                   << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x " << s.width);
-      const at::Tensor in = at::randn({s.rows, s.depth}), weight = at::randn({s.width, s.depth}),
-                       bias = at::randn({s.width});
-      const int64_t panels = kernel.panels_of(s.width);
-      at::Tensor packed = at::full({panels * kernel.panel * s.depth}, nan);
-      for (int64_t i = 0; i < panels; ++i) {
-        kernel.pack_rows(weight.const_data_ptr<float>(), s.depth, s.width, s.depth, i,
-                         packed.mutable_data_ptr<float>());
-      }
-      at::Tensor out = at::full({s.rows * s.width + 1}, nan);
-      MatrixKernel::Rows rows{.in = in.const_data_ptr<float>(),
-                              .weight = packed.const_data_ptr<float>(),
-                              .bias = bias.const_data_ptr<float>(),
-                              .num_rows = s.rows,
-                              .depth = s.depth,
-                              .width = s.width,
-                              .lowest = -1,
-                              .highest = 2,
-                              .out = out.mutable_data_ptr<float>()};
-      kernel.multiply(rows);
-      const at::Tensor product = at::mm(in.to(at::kDouble), weight.to(at::kDouble).t());
-      const auto found = [&] { return out.narrow(0, 0, s.rows * s.width).view({s.rows, s.width}); };
-      EXPECT_LT(largest_difference(found(), (product + bias).clamp(-1, 2)), 1e-4);
-      rows.bias = nullptr;
-      rows.lowest = -std::numeric_limits<float>::infinity();
-      rows.highest = std::numeric_limits<float>::infinity();
-      kernel.multiply(rows);
-      EXPECT_LT(largest_difference(found(), product), 1e-4);
-      EXPECT_TRUE(out[s.rows * s.width].isnan().item<bool>()) << "written behind the end";
+  const auto random = [&](at::IntArrayRef shape) {
+    const at::Tensor values = at::randn(shape);
+    return precision == Precision::kFloat32 ? values : values.to(at::kBFloat16).to(at::kFloat);
+  };
+  const MatrixKernel& kernel = kernels.matrix;
+  for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
+                        Size{7, 480, 80}, Size{96, 64, 225}}) {
+    SCOPED_TRACE(testing::Message() << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x "
+                                    << s.width);
+    const at::Tensor in = random({s.rows, s.depth}), weight = random({s.width, s.depth}),
+                     bias = at::randn({s.width});
+    const int64_t panels = kernel.panels_of(s.width);
+    at::Tensor packed = at::full({kernel.packed_size(s.width, s.depth)}, nan);
+    for (int64_t i = 0; i < panels; ++i) {
+      kernel.pack_rows(weight.const_data_ptr<float>(), s.depth, s.width, s.depth, i,
+                       packed.mutable_data_ptr<float>());
     }
+    at::Tensor out = at::full({s.rows * s.width + 1}, nan);
+    MatrixKernel::Rows rows{.in = in.const_data_ptr<float>(),
+                            .weight = packed.const_data_ptr<float>(),
+                            .bias = bias.const_data_ptr<float>(),
+                            .num_rows = s.rows,
+                            .depth = s.depth,
+                            .width = s.width,
+                            .lowest = -1,
+                            .highest = 2,
+                            .out = out.mutable_data_ptr<float>()};
+    kernel.multiply(rows);
+    const at::Tensor product = at::mm(in.to(at::kDouble), weight.to(at::kDouble).t());
+    const auto found = [&] { return out.narrow(0, 0, s.rows * s.width).view({s.rows, s.width}); };
+    EXPECT_LT(largest_difference(found(), (product + bias).clamp(-1, 2)), 1e-4);
+    rows.bias = nullptr;
+    rows.lowest = -std::numeric_limits<float>::infinity();
+    rows.highest = std::numeric_limits<float>::infinity();
+    kernel.multiply(rows);
+    EXPECT_LT(largest_difference(found(), product), 1e-4);
+    EXPECT_TRUE(out[s.rows * s.width].isnan().item<bool>()) << "written behind the end";
   }
+}
+
+// Every kernel this machine can run, not only the one it would choose.
+TEST(MatrixKernel, EqualsTheProductOverOddSizes) {
+  for (const CpuKernels* kernels : cpu_kernels()) expect_products(*kernels, Precision::kFloat32);
+}
+
+// Of numbers that bfloat16 can hold: their products and sums are of float32.
+TEST(MatrixKernel, EqualsTheProductInBFloat16) {
+  if (!bf16_cpu_kernels()) GTEST_SKIP() << "skipped: this CPU has no bfloat16 dot products";
+  expect_products(*bf16_cpu_kernels(), Precision::kBFloat16);
 }
 
 // --- layers, against those of LibTorch in double
@@ -119,6 +131,26 @@ TEST(Dense, ConvolutionsEqualLibTorchs) {
       EXPECT_LT(largest_difference(layer(map, 0, 0.25), plain(layer, map).clamp(0, 0.25)), 1e-5);
     }
   }
+}
+
+// Each factor is rounded by 1 +- 2^-9 at most.
+TEST(Dense, InBFloat16DiffersByTheRoundingOfItsFactors) {
+  at::manual_seed(9);
+  const c10::InferenceMode guard;
+  Linear linear(41, 75);
+  Conv2d pixel(torch::nn::Conv2dOptions(41, 20, 1));
+  const at::Tensor x = at::randn({2, 101, 41}), map = at::randn({2, 41, 9, 11});
+  const at::Tensor exact = linear(x).clone();
+  linear->precision = pixel->precision = Precision::kBFloat16;
+  const auto expect_near = [](const at::Tensor& found, const at::Tensor& expected, const at::Tensor& bound) {
+    EXPECT_TRUE(((found.to(at::kDouble) - expected).abs() <= bound / 255 + 1e-5).all().item<bool>());
+  };
+  expect_near(linear(x), plain(linear, x),
+              at::linear(x.to(at::kDouble).abs(), linear->weight.to(at::kDouble).abs()));
+  expect_near(pixel(map), plain(pixel, map),
+              at::conv2d(map.to(at::kDouble).abs(), pixel->weight.to(at::kDouble).abs()));
+  EXPECT_EQ(at::equal(linear(x), exact), bf16_cpu_kernels() == nullptr)
+      << "packed for the precision asked for";
 }
 
 TEST(Dense, SeesThatWeightsHaveChanged) {

@@ -1,0 +1,23 @@
+#include "core/precision.h"
+
+#include "core/cpu_kernels.h"
+#include "core/log.h"
+
+namespace hqtrack {
+
+Precision resolve_precision(const std::string& name) {
+  if (name != "bf16") return Precision::kFloat32;
+  if (bf16_cpu_kernels()) return Precision::kBFloat16;
+  log_info("precision: this CPU has no bf16 dot products (AVX512-BF16), fp32 it is");
+  return Precision::kFloat32;
+}
+
+void set_precision(torch::nn::Module& module, Precision precision) {
+  for (const auto& layer : module.modules(/*include_self=*/false)) {
+    if (auto* const has_precision = dynamic_cast<HasPrecision*>(layer.get())) {
+      has_precision->precision = precision;
+    }
+  }
+}
+
+}  // namespace hqtrack

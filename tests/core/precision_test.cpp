@@ -1,0 +1,42 @@
+#include "core/precision.h"
+
+#include <gtest/gtest.h>
+
+#include "core/cpu_kernels.h"
+#include "core/dense.h"
+#include "core/layers.h"
+
+namespace hqtrack {
+namespace {
+
+TEST(ResolvePrecision, IsWhatTheCpuHasInstructionsFor) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(resolve_precision("fp32"), Precision::kFloat32);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  ::testing::internal::CaptureStderr();
+  const bool has_bf16 = bf16_cpu_kernels() != nullptr;
+  EXPECT_EQ(resolve_precision("bf16"), has_bf16 ? Precision::kBFloat16 : Precision::kFloat32);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_bf16);
+}
+
+TEST(CpuKernels, OfBFloat16AreThoseOfFloat32WhereThereAreNone) {
+  EXPECT_EQ(&cpu_kernels_of(Precision::kFloat32), cpu_kernels().front());
+  EXPECT_EQ(&cpu_kernels_of(Precision::kBFloat16),
+            bf16_cpu_kernels() ? bf16_cpu_kernels() : cpu_kernels().front());
+}
+
+TEST(SetPrecision, ReachesLayersOfLayers) {
+  struct Network : torch::nn::Module {
+    Linear linear = register_module("linear", Linear(2, 3));
+    Conv2d conv = register_at(*this, "inner.conv", Conv2d(torch::nn::Conv2dOptions(2, 3, 1)));
+  };
+  const auto network = std::make_shared<Network>();
+  set_precision(*network, Precision::kBFloat16);
+  EXPECT_EQ(network->linear->precision, Precision::kBFloat16);
+  EXPECT_EQ(network->conv->precision, Precision::kBFloat16);
+  set_precision(*network, Precision::kFloat32);
+  EXPECT_EQ(network->conv->precision, Precision::kFloat32);
+}
+
+}  // namespace
+}  // namespace hqtrack
