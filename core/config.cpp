@@ -228,6 +228,10 @@ class Fields {
     integer("tracker.preprocess.max_long_edge", tracker.preprocess.max_long_edge, {17, 16384});
     reals("tracker.preprocess.mean", tracker.preprocess.mean, {0.0, 1.0});
     reals("tracker.preprocess.std", tracker.preprocess.std, {0.001, 10.0});
+    choice("tracker.search_region.mode", tracker.search_region.mode, {"frame", "objects"});
+    real("tracker.search_region.margin", tracker.search_region.margin, {0.0, 10.0});
+    real("tracker.search_region.frame_margin", tracker.search_region.frame_margin, {0.0, 1.0});
+    real("tracker.search_region.smallest", tracker.search_region.smallest, {0.01, 1.0});
     integer("tracker.memory.interval_frames", tracker.memory.interval_frames, {1});
     integer("tracker.memory.long_term_frames", tracker.memory.long_term_frames, {1, 1024});
     integer("tracker.memory.long_term_frames_8x", tracker.memory.long_term_frames_8x, {1, 1024});

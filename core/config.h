@@ -45,6 +45,16 @@ struct MemoryConfig {
   int64_t short_term_delay_frames = 4;  // short-term memory is the frame this many frames ago
 };
 
+/// The part of a frame that the network looks at (docs/vmos.md, section 10).
+struct SearchRegionConfig {
+  /// "frame": all of it, as published. "objects": the surroundings of the objects, enlarged to the size that
+  /// the whole frame would have.
+  std::string mode = "frame";
+  double margin = 0.15;        // around the objects, times the square root of their outer box's area; and
+  double frame_margin = 0.08;  // besides, times the frame's short edge
+  double smallest = 0.4;       // of the frame's edges
+};
+
 /// What a mask's score is, and below which an object is called uncertain or lost.
 struct StateConfig {
   ScoreMap score;  // of the mean probability over the mask
@@ -62,6 +72,7 @@ struct TrackerConfig {
   int64_t local_radius = 7;         // short-term attention sees (2 r + 1)^2 cells
   int64_t objects_per_engine = 10;  // identity slots beside background
   PreprocessConfig preprocess;
+  SearchRegionConfig search_region;
   MemoryConfig memory;
   StateConfig states;
   std::string precision = "fp32";  // fp32 | bf16: of dot products on a CPU (core/precision.h)

@@ -24,6 +24,7 @@ struct Frame {
 struct Box {
   int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;
   bool is_empty() const { return x1 <= x0 || y1 <= y0; }
+  bool operator==(const Box&) const = default;
 };
 
 enum class ObjectState {

@@ -31,7 +31,7 @@
 namespace hqtrack {
 namespace {
 
-constexpr const char* kStateFormat = "hqtrack state 1";
+constexpr const char* kStateFormat = "hqtrack state 2";
 
 /// What decides how memory looks, beside the weights.
 std::string memory_settings(const TrackerConfig& config) {
@@ -42,6 +42,10 @@ std::string memory_settings(const TrackerConfig& config) {
                               memory.short_term_delay_frames, input.short_edge, input.max_long_edge}) {
     text += " " + std::to_string(value);
   }
+  const SearchRegionConfig& region = config.search_region;
+  text += " " + region.mode;
+  for (const double value : {region.margin, region.frame_margin, region.smallest})
+    text += " " + std::to_string(value);
   return text;
 }
 
@@ -84,9 +88,9 @@ class HqTrack::Impl {
   }
 
   void encode_ahead(const Frame& frame) {
-    Features features = tracker_.encode(frame.image);
+    Encoded encoded = tracker_.encode(frame.image);
     const std::lock_guard lock(encoded_mutex_);
-    encoded_.push_back({frame.image, std::move(features)});
+    encoded_.push_back({frame.image, std::move(encoded)});
   }
 
   TrackedFrame initialize(Frame frame, std::span<const ObjectPrompt> prompts) {
@@ -95,8 +99,8 @@ class HqTrack::Impl {
     prompts_.clear();
     label_mask_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
     frame_ = std::move(frame);
-    const std::optional<Features> features = take_encoded(frame_->image);
-    tracker_.start(frame_->image, label_mask_, features ? &*features : nullptr);
+    const std::optional<Encoded> encoded = take_encoded(frame_->image);
+    tracker_.start(frame_->image, label_mask_, encoded ? &*encoded : nullptr);
     std::vector<PromptEdit> edits;
     for (const ObjectPrompt& prompt : prompts) edits.push_back({PromptEdit::Action::kAdd, prompt});
     return edit(edits);
@@ -104,8 +108,8 @@ class HqTrack::Impl {
 
   TrackedFrame track(Frame frame) {
     c10::InferenceMode guard;
-    const std::optional<Features> features = take_encoded(frame.image);
-    TrackerResult result = tracker_.track(frame.image, features ? &*features : nullptr);
+    const std::optional<Encoded> encoded = take_encoded(frame.image);
+    TrackerResult result = tracker_.track(frame.image, encoded ? &*encoded : nullptr);
     frame_ = std::move(frame);
     prompts_.clear();
     label_mask_ = std::move(result.label_mask);
@@ -234,20 +238,20 @@ class HqTrack::Impl {
   }
 
  private:
-  struct Encoded {
+  struct EncodedAhead {
     at::Tensor image;
-    Features features;
+    Encoded encoded;
   };
 
   /// Frames come in order: what lies before this one is not asked for any more.
-  std::optional<Features> take_encoded(const at::Tensor& image) {
+  std::optional<Encoded> take_encoded(const at::Tensor& image) {
     const std::lock_guard lock(encoded_mutex_);
     const auto found =
-        std::ranges::find_if(encoded_, [&](const Encoded& each) { return each.image.is_same(image); });
+        std::ranges::find_if(encoded_, [&](const EncodedAhead& each) { return each.image.is_same(image); });
     if (found == encoded_.end()) return std::nullopt;
-    std::optional<Features> features = std::move(found->features);
+    std::optional<Encoded> encoded = std::move(found->encoded);
     encoded_.erase(encoded_.begin(), found + 1);
-    return features;
+    return encoded;
   }
 
   /// Prompts and refined frames may ask at the same time.
@@ -321,7 +325,7 @@ class HqTrack::Impl {
   std::vector<ObjectPrompt> prompts_;
 
   std::mutex encoded_mutex_;
-  std::deque<Encoded> encoded_;
+  std::deque<EncodedAhead> encoded_;
 };
 
 HqTrack::HqTrack(const Config& config, const std::string& device)

@@ -188,8 +188,8 @@ class Run {
     give_way();
     const std::stop_token stop = stop_.get_token();
     while (true) {
-      // What is encoded early waits for the tracker, and grows old.
-      if (options_.live && !encoded_.wait_for_room(stop)) break;
+      // What is encoded early waits for the tracker, and knows less of where the objects are.
+      if (!encoded_.wait_for_room(stop)) break;
       std::optional<Frame> frame = pop_in_time(frames_, encode_pops_);
       if (!frame) break;
       options_.encode_ahead(*frame);

@@ -34,12 +34,24 @@ void Engine::push_long_term(const std::vector<MemoryFrame>& frame, bool is_refer
   last_long_term_step_ = frame_step_;
 }
 
-void Engine::add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects) {
+void Engine::add_reference(std::span<const LabelledView> views, int64_t num_objects) {
   TORCH_CHECK(num_objects <= network_->objects_per_engine(), "engine: expected at most ",
               network_->objects_per_engine(), " objects, found ", num_objects);
-  const auto memory = network_->reference(features, network_->embed_identity_labels(slots));
-  push_long_term(memory, /*is_reference=*/true);
-  short_term_.assign(1, memory);
+  const auto see = [&](const LabelledView& view) {
+    return network_->reference(view.features, network_->embed_identity_labels(view.slots));
+  };
+  if (has_propagated()) {
+    short_term_.assign(1, see(views.back()));
+    push_long_term(short_term_.front(), /*is_reference=*/true);
+  } else {
+    std::vector<std::vector<MemoryFrame>> frames(long_term_.size());  // a block: a frame a view
+    for (const LabelledView& view : views) {
+      short_term_.assign(1, see(view));
+      for (size_t i = 0; i < frames.size(); ++i) frames[i].push_back(short_term_.front()[i]);
+    }
+    for (size_t i = 0; i < frames.size(); ++i) long_term_[i].begin(frames[i]);
+    last_long_term_step_ = frame_step_;
+  }
   num_objects_ = num_objects;
 }
 
@@ -105,14 +117,17 @@ void Engine::restore(const StateReader& state, const std::string& name) {
 EngineGroup::EngineGroup(Vmos network, const MemoryConfig& config)
     : network_(std::move(network)), config_(config) {}
 
-void EngineGroup::add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects) {
+void EngineGroup::add_reference(std::span<const LabelledView> views, int64_t num_objects) {
   const int64_t per_engine = network_->objects_per_engine();
   num_objects_ = std::max(num_objects_, num_objects);
   const int64_t needed = std::max<int64_t>(1, (num_objects_ + per_engine - 1) / per_engine);
   while (static_cast<int64_t>(engines_.size()) < needed) engines_.emplace_back(network_, config_);
   for (int64_t e = 0; e < needed; ++e) {
     const int64_t first = e * per_engine, count = std::min(per_engine, num_objects_ - first);
-    engines_[e].add_reference(features, slots_of_engine(slots, first, count), count);
+    std::vector<LabelledView> own;
+    for (const auto& [features, slots] : views)
+      own.push_back({features, slots_of_engine(slots, first, count)});
+    engines_[e].add_reference(own, count);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/config.h"
@@ -10,6 +11,12 @@
 
 namespace hqtrack {
 
+/// A frame as the network saw it, or a part of it, and its labels at network size.
+struct LabelledView {
+  Features features;
+  at::Tensor slots;
+};
+
 /// The memory of up to `objects_per_engine` objects, and when it is written (docs/vmos.md, section 7). Labels
 /// are identity slots at network size, uint8 [H, W] on the CPU, 0 = background. Several engines share one
 /// network and its features.
@@ -17,14 +24,17 @@ class Engine {
  public:
   Engine(Vmos network, const MemoryConfig& config);
 
-  /// Takes the frame of `features` as a reference; the objects have slots 1..num_objects. When the frame
-  /// propagated last is in long-term memory already, the reference replaces it there.
-  void add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects);
+  /// Takes the frame seen last as a reference; the objects have slots 1..num_objects. The last view is what
+  /// short-term memory holds. Before the first frame is propagated all views stay in long-term memory, and
+  /// replace those given before; later only the last one enters, in the place of the frame where that was
+  /// just written.
+  void add_reference(std::span<const LabelledView> views, int64_t num_objects);
   /// Carries the objects on to the next frame. Returns logits [1, 1 + num_objects, h4, w4].
   at::Tensor propagate(const Features& features);
   /// Writes the frame propagated last to memory, with its labels.
   void update_memory(const at::Tensor& slots);
 
+  bool has_propagated() const { return frame_step_ > 0; }
   int64_t num_objects() const { return num_objects_; }
   int64_t num_long_term_frames() const { return long_term_.front().num_frames(); }
 
@@ -49,13 +59,14 @@ class EngineGroup {
  public:
   EngineGroup(Vmos network, const MemoryConfig& config);
 
-  void add_reference(const Features& features, const at::Tensor& slots, int64_t num_objects);
+  void add_reference(std::span<const LabelledView> views, int64_t num_objects);
   /// Logits of each engine, [1, 1 + its objects, h4, w4].
   std::vector<at::Tensor> propagate(const Features& features);
   void update_memory(const at::Tensor& slots);
   /// Forgets the objects of an engine; those of later ones move down by objects_per_engine slots.
   void erase(int64_t engine);
 
+  bool has_propagated() const { return !engines_.empty() && engines_.front().has_propagated(); }
   int64_t num_objects() const { return num_objects_; }
   /// Objects there may be without another engine.
   int64_t num_slots() const { return static_cast<int64_t>(engines_.size()) * network_->objects_per_engine(); }

@@ -41,8 +41,8 @@ std::vector<Taps> cubic_taps(int64_t in, int64_t out) {
 
 void check_image(const at::Tensor& image) {
   TORCH_CHECK(image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
-                  image.is_contiguous() && image.device().is_cpu(),
-              "image: expected contiguous uint8 [H, W, 3] on the CPU, found ", image.toString(), " ",
+                  image.stride(2) == 1 && image.stride(1) == 3 && image.device().is_cpu(),
+              "image: expected uint8 [H, W, 3] with whole rows on the CPU, found ", image.toString(), " ",
               image.sizes());
 }
 
@@ -83,7 +83,7 @@ GridSize network_size(GridSize source, const PreprocessConfig& config) {
 at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
   check_image(image);
   const int64_t in_height = image.size(0), in_width = image.size(1);
-  if (in_height == size.height && in_width == size.width) return image;
+  if (in_height == size.height && in_width == size.width) return image.contiguous();
   const std::vector<Taps> rows = cubic_taps(in_height, size.height),
                           columns = cubic_taps(in_width, size.width);
   at::Tensor out = at::empty({size.height, size.width, 3}, image.options());
@@ -103,7 +103,7 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
         const int64_t index = rows[y].index[k], slot = index % 4;
         double* line = cache.data() + slot * row_values;
         if (cached[slot] != index) {
-          resize_row(source + index * in_width * 3, columns, line);
+          resize_row(source + index * image.stride(0), columns, line);
           cached[slot] = index;
         }
         lines[k] = line;
@@ -124,6 +124,7 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size) {
 
 at::Tensor normalize(const at::Tensor& image, const PreprocessConfig& config) {
   check_image(image);
+  TORCH_CHECK(image.is_contiguous(), "image: expected it contiguous");
   std::array<std::array<float, 256>, 3> table;
   for (int c = 0; c < 3; ++c) {
     for (int v = 0; v < 256; ++v)

@@ -11,9 +11,9 @@ namespace hqtrack {
 /// edges of the form 16 k + 1 (docs/vmos.md, section 1).
 GridSize network_size(GridSize source, const PreprocessConfig& config);
 
-/// Bicubic resize of uint8 RGB [H, W, 3] (contiguous, CPU) as OpenCV 4.11 and later do it: kernel with a =
-/// -0.75, float weights, no antialiasing, replicated border. A few pixels in a million differ by 1, as
-/// between its builds.
+/// Bicubic resize of uint8 RGB [H, W, 3] (CPU; may be a part of a contiguous image) as OpenCV 4.11 and later
+/// do it: kernel with a = -0.75, float weights, no antialiasing, replicated border. A few pixels in a million
+/// differ by 1, as between its builds.
 at::Tensor resize_bicubic(const at::Tensor& image, GridSize size);
 
 /// (x / 255 - mean) / std of uint8 RGB [H, W, 3] -> float [1, 3, H, W], channels-last.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "core/error.h"
@@ -15,6 +16,7 @@
 #include "tracker/decode_labels.h"
 #include "tracker/engine.h"
 #include "tracker/preprocess.h"
+#include "tracker/search_region.h"
 
 namespace hqtrack {
 namespace {
@@ -23,6 +25,11 @@ constexpr int64_t kLargestEdge = 1 << 20;
 constexpr int64_t kMostSlots = 255;  // labels have a byte
 
 GridSize image_size(const at::Tensor& image) { return {image.size(0), image.size(1)}; }
+
+// Of an image or a label mask; shares its memory.
+at::Tensor part(const at::Tensor& picture, const Box& region) {
+  return picture.narrow(0, region.y0, region.y1 - region.y0).narrow(1, region.x0, region.x1 - region.x0);
+}
 
 // Values of a label map looked up in a table.
 at::Tensor map_labels(const at::Tensor& labels, const std::array<uint8_t, 256>& table) {
@@ -40,15 +47,16 @@ class Tracker::Impl {
     if (network_->is_training()) network_->eval();  // others may be using it
   }
 
-  void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
+  void start(const at::Tensor& image, const at::Tensor& label_mask, const Encoded* encoded) {
     c10::InferenceMode guard;
     source_ = image_size(image);
     network_size_ = network_size(source_, config_.preprocess);
-    features_ = features ? *features : encode(image);
-    begin_anew(label_mask);
+    encoded_.reset();
+    if (encoded) encoded_ = *encoded;
+    begin_anew(image, label_mask);
   }
 
-  TrackerResult track(const at::Tensor& image, const Features* encoded) {
+  TrackerResult track(const at::Tensor& image, const Encoded* encoded) {
     c10::InferenceMode guard;
     if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before track()");
     if (image_size(image) != source_) {
@@ -56,34 +64,41 @@ class Tracker::Impl {
                        std::to_string(source_.height) + " as the first frame, found " +
                        std::to_string(image.size(1)) + "x" + std::to_string(image.size(0)));
     }
-    features_.reset();
+    encoded_.reset();
     TrackerResult result;
     if (slot_of_id_.empty()) {
       result.label_mask = at::zeros({source_.height, source_.width}, at::kByte);
       return result;
     }
-    features_ = encoded ? *encoded : encode(image);
-    const std::vector<at::Tensor> logits = engines_->propagate(*features_);
+    const Box region = search_region_->next();
+    if (encoded) encoded_ = *encoded;
+    encoded_ = view(image, region);
+    const std::vector<at::Tensor> logits = engines_->propagate(encoded_->features);
     DecodedLabels decoded;
+    at::Tensor slots;
     {
       const StageTimer timer(Stage::kHead);
-      decoded = decode_labels(logits, source_, network_->objects_per_engine());
-      result.label_mask = map_labels(decoded.slots, id_table());
+      decoded = decode_labels(logits, {region.y1 - region.y0, region.x1 - region.x0},
+                              network_->objects_per_engine());
+      slots = in_frame(decoded.slots, region);
+      result.label_mask = map_labels(slots, id_table());
     }
-    const StageTimer timer(Stage::kMemory);
-    engines_->update_memory(resize_labels(decoded.slots, network_size_.height, network_size_.width));
+    {
+      const StageTimer timer(Stage::kMemory);
+      engines_->update_memory(resize_labels(decoded.slots, network_size_.height, network_size_.width));
+    }
     for (const auto& [id, slot] : slot_of_id_) {
       const bool was_tracked = slot < static_cast<int64_t>(decoded.mean_score.size());
       result.scores.push_back({id, was_tracked ? decoded.mean_score[slot] : 0.0});
     }
+    update_search_region(image, slots, &decoded.mean_score);
     return result;
   }
 
   void correct(const at::Tensor& image, const at::Tensor& label_mask) {
     c10::InferenceMode guard;
     if (!engines_) throw Error(ExitCode::kInternal, "tracker: expected start() before correct()");
-    if (!features_) features_ = encode(image);
-    if (slot_of_id_.empty()) return begin_anew(label_mask);
+    if (slot_of_id_.empty()) return begin_anew(image, label_mask);
     const std::vector<int64_t> ids = label_ids(label_mask);
     const auto num_new = std::ranges::count_if(ids, [&](int64_t id) { return !slot_of_id_.contains(id); });
     const int64_t needed = engines_->num_objects() + num_new;
@@ -93,9 +108,9 @@ class Tracker::Impl {
         slot_of_id_, [&](const auto& known) { return std::ranges::binary_search(ids, known.first); });
     const bool can_begin_anew = has_retired && (is_all_seen || needed > kMostSlots);
     if (can_begin_anew && needed > engines_->num_slots() && config_.compatibility != "reference") {
-      return begin_anew(label_mask);
+      return begin_anew(image, label_mask);
     }
-    add_reference(label_mask);
+    add_reference(image, label_mask);
   }
 
   void remove(int64_t id) {
@@ -120,13 +135,14 @@ class Tracker::Impl {
     }
     slots.insert(slots.end(), {0, 0});  // never empty
     state.put("slot_of_id", at::tensor(slots, at::kLong).view({-1, 2}));
+    search_region_->save(state);
     engines_->save(state);
   }
 
   void restore(const StateReader& state) {
     c10::InferenceMode guard;
     engines_.reset();
-    features_.reset();
+    encoded_.reset();
     slot_of_id_.clear();
     retired_.fill(false);
     source_ = {state.number("height"), state.number("width")};
@@ -146,19 +162,19 @@ class Tracker::Impl {
     }
     EngineGroup engines(network_, config_.memory);
     engines.restore(state);
+    SearchRegion search_region(config_.search_region, source_);
+    search_region.restore(state);
+    {
+      const std::lock_guard lock(region_mutex_);
+      search_region_ = std::move(search_region);
+      newest_.reset();
+    }
     engines_ = std::move(engines);
   }
 
-  Features encode(const at::Tensor& image) const {
+  Encoded encode(const at::Tensor& image) const {
     c10::InferenceMode guard;
-    const GridSize size = network_size(image_size(image), config_.preprocess);
-    at::Tensor input;
-    {
-      const StageTimer timer(Stage::kPreprocess);
-      input = normalize(resize_bicubic(image, size), config_.preprocess).to(network_->device());
-    }
-    const StageTimer timer(Stage::kEncoder);
-    return network_->encode(input);
+    return encode(image, expected_region(image));
   }
 
   int64_t num_engines() const { return engines_ ? static_cast<int64_t>(engines_->engines().size()) : 0; }
@@ -186,19 +202,75 @@ class Tracker::Impl {
     std::fill(retired_.end() - per_engine, retired_.end(), false);
   }
 
+  Encoded encode(const at::Tensor& image, const Box& region) const {
+    const GridSize size = network_size(image_size(image), config_.preprocess);
+    at::Tensor input;
+    {
+      const StageTimer timer(Stage::kPreprocess);
+      input = normalize(resize_bicubic(part(image, region), size), config_.preprocess).to(network_->device());
+    }
+    const StageTimer timer(Stage::kEncoder);
+    return {network_->encode(input), region};
+  }
+
+  // Of the image, which is the one encoded last, if any was.
+  Encoded view(const at::Tensor& image, const Box& region) const {
+    return encoded_ && encoded_->region == region ? *encoded_ : encode(image, region);
+  }
+
+  // Of an image that comes to be encoded: what is known of the frame before the last one decides.
+  Box expected_region(const at::Tensor& image) const {
+    const std::lock_guard lock(region_mutex_);
+    const at::Tensor before = std::exchange(encoded_before_, image);
+    const GridSize size = image_size(image);
+    if (!search_region_ || size != source_) return {0, 0, size.width, size.height};
+    return newest_.defined() && before.is_same(newest_) ? search_region_->next()
+                                                        : search_region_->after_next();
+  }
+
+  // From the slots of a frame: its labels were given, or have these scores.
+  void update_search_region(const at::Tensor& image, const at::Tensor& slots,
+                            const std::vector<double>* scores) {
+    std::vector<Box> seen;
+    const std::array<Region, 256> regions = label_regions(slots);
+    for (const auto& [id, slot] : slot_of_id_) {
+      if (regions[slot].area_px == 0) continue;
+      const bool is_lost = scores && config_.states.score((*scores)[slot]) < config_.states.lost_below;
+      if (!is_lost) seen.push_back(regions[slot].box);
+    }
+    const bool is_any_lost = seen.size() < slot_of_id_.size();
+    const std::lock_guard lock(region_mutex_);
+    newest_ = image;
+    scores ? search_region_->update(seen, is_any_lost) : search_region_->correct(seen, is_any_lost);
+  }
+
+  // Background around the slots of a region.
+  at::Tensor in_frame(const at::Tensor& slots, const Box& region) const {
+    if (region == search_region_->whole()) return slots;
+    at::Tensor all = at::zeros({source_.height, source_.width}, at::kByte);
+    part(all, region).copy_(slots);
+    return all;
+  }
+
   // With this frame as the first reference, if there is an object in it.
-  void begin_anew(const at::Tensor& label_mask) {
+  void begin_anew(const at::Tensor& image, const at::Tensor& label_mask) {
     slot_of_id_.clear();
     retired_.fill(false);
+    {
+      const std::lock_guard lock(region_mutex_);
+      search_region_.emplace(config_.search_region, source_);
+      newest_ = image;
+    }
     engines_.emplace(network_, config_.memory);
     TORCH_CHECK(
         label_mask.dim() == 2 && label_mask.size(0) == source_.height && label_mask.size(1) == source_.width,
         "label mask: expected ", source_.height, " x ", source_.width, ", found ", label_mask.sizes());
-    if (!label_ids(label_mask).empty()) add_reference(label_mask);
+    if (!label_ids(label_mask).empty()) add_reference(image, label_mask);
   }
 
-  // Gives new ids their slots and hands the frame to all engines.
-  void add_reference(const at::Tensor& label_mask) {
+  // Gives new ids their slots and hands the frame to all engines: the region of the search and, if it is the
+  // first one, all of it, so that what lies outside is known as background.
+  void add_reference(const at::Tensor& image, const at::Tensor& label_mask) {
     int64_t num_slots = engines_->num_objects();
     for (const int64_t id : label_ids(label_mask)) {
       if (slot_of_id_.contains(id)) continue;
@@ -210,9 +282,18 @@ class Tracker::Impl {
     }
     std::array<uint8_t, 256> table{};
     for (const auto& [id, slot] : slot_of_id_) table[id] = static_cast<uint8_t>(slot);
-    engines_->add_reference(
-        *features_, resize_labels(map_labels(label_mask, table), network_size_.height, network_size_.width),
-        num_slots);
+    const at::Tensor slots = map_labels(label_mask, table);
+    update_search_region(image, slots, nullptr);
+    const Box region = search_region_->next(), whole = search_region_->whole();
+    std::vector<LabelledView> views;
+    const auto add_view = [&](const Box& seen) {
+      encoded_ = view(image, seen);
+      views.push_back({encoded_->features, resize_labels(part(slots, seen).contiguous(), network_size_.height,
+                                                         network_size_.width)});
+    };
+    if (!engines_->has_propagated() && region != whole) add_view(whole);
+    add_view(region);
+    engines_->add_reference(views, num_slots);
   }
 
   std::array<uint8_t, 256> id_table() const {
@@ -230,7 +311,11 @@ class Tracker::Impl {
   TrackerConfig config_;
   GridSize source_, network_size_;
   std::optional<EngineGroup> engines_;
-  std::optional<Features> features_;  // of the frame seen last; empty where nothing asked for them
+  std::optional<Encoded> encoded_;   // the frame seen last; empty where nothing asked for it
+  mutable std::mutex region_mutex_;  // `encode` may be in another thread
+  std::optional<SearchRegion> search_region_;
+  at::Tensor newest_;                  // image of the frame that the search region knows
+  mutable at::Tensor encoded_before_;  // the image that came to `encode` last
   std::map<int64_t, int64_t> slot_of_id_;
   std::array<bool, 256> retired_{};  // slots of removed objects
 };
@@ -238,12 +323,12 @@ class Tracker::Impl {
 Tracker::Tracker(Vmos network, const TrackerConfig& config)
     : impl_(std::make_unique<Impl>(std::move(network), config)) {}
 Tracker::~Tracker() = default;
-Features Tracker::encode(const at::Tensor& image) const { return impl_->encode(image); }
-void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features) {
-  impl_->start(image, label_mask, features);
+Encoded Tracker::encode(const at::Tensor& image) const { return impl_->encode(image); }
+void Tracker::start(const at::Tensor& image, const at::Tensor& label_mask, const Encoded* encoded) {
+  impl_->start(image, label_mask, encoded);
 }
-TrackerResult Tracker::track(const at::Tensor& image, const Features* features) {
-  return impl_->track(image, features);
+TrackerResult Tracker::track(const at::Tensor& image, const Encoded* encoded) {
+  return impl_->track(image, encoded);
 }
 void Tracker::correct(const at::Tensor& image, const at::Tensor& label_mask) {
   impl_->correct(image, label_mask);

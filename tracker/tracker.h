@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/frame.h"
 #include "core/state_file.h"
 #include "tracker/vmos.h"
 
@@ -25,6 +26,12 @@ struct TrackerResult {
   std::vector<ObjectScore> scores;  // every object known, ascending id
 };
 
+/// What the network sees in a part of a picture.
+struct Encoded {
+  Features features;
+  Box region;  // pixels of the picture
+};
+
 /// VMOS with its memory and the objects' ids: follows the objects of a reference frame through a video
 /// (docs/vmos.md, sections 1, 3, 6 and 7). Used by one thread, but for `encode`. All frames have one size.
 class Tracker {
@@ -33,17 +40,19 @@ class Tracker {
   Tracker(Vmos network, const TrackerConfig& config);
   ~Tracker();
 
-  /// What the network sees in a picture, whatever is tracked. image: uint8 RGB [H, W, 3] on the CPU. May run
-  /// in another thread beside everything else.
-  Features encode(const at::Tensor& image) const;
+  /// What the network sees in the part of a picture that will be asked for, if the pictures are tracked in
+  /// the order in which they come here, and at most one of them is not yet when this is called. In another
+  /// order results are the same, and take longer. image: uint8 RGB [H, W, 3] on the CPU. May run in another
+  /// thread beside everything else.
+  Encoded encode(const at::Tensor& image) const;
 
   /// Forgets everything and starts with this frame and its label mask (uint8 [H, W], size of the image, ids
-  /// 1..255, gaps allowed, may be empty of objects). features: `encode(image)`, where it is known already.
-  void start(const at::Tensor& image, const at::Tensor& label_mask, const Features* features = nullptr);
+  /// 1..255, gaps allowed, may be empty of objects). encoded: `encode(image)`, where it is known already.
+  void start(const at::Tensor& image, const at::Tensor& label_mask, const Encoded* encoded = nullptr);
 
   /// Carries all objects on to the next frame. Throws Error when `start` was not called, MediaError when the
   /// size changed.
-  TrackerResult track(const at::Tensor& image, const Features* features = nullptr);
+  TrackerResult track(const at::Tensor& image, const Encoded* encoded = nullptr);
 
   /// Gives the frame seen last, whose image this is, another label mask, and makes it a further reference.
   /// Ids may be new or known. When new ones need more slots than the engines have, and removed objects hold

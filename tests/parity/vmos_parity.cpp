@@ -230,7 +230,7 @@ void check_sequence(GoldenFolder& golden, const json& sequence, Vmos& network, c
   const auto encode = [&](int64_t t) {
     return network->encode(normalize(frames[t].contiguous(), config.preprocess));
   };
-  engines.add_reference(encode(0), mask, mask.max().item<int64_t>());
+  engines.add_reference(std::array{LabelledView{encode(0), mask}}, mask.max().item<int64_t>());
   const json& stats = sequence.at("stats");
   for (int64_t t = 1; t < sequence.at("frames").get<int64_t>(); ++t) {
     const std::string frame = name + (is_forced ? " forced t" : " free t") + two_digits(t);
@@ -256,7 +256,7 @@ void check_sequence(GoldenFolder& golden, const json& sequence, Vmos& network, c
     report.compare_labels(frame, labels, expected, stat.at("pixels_margin_below_1e_4").get<int64_t>() + 2);
     if (is_forced) labels = expected;
     if (event != events.end()) {
-      engines.add_reference(features, labels, labels.max().item<int64_t>());
+      engines.add_reference(std::array{LabelledView{features, labels}}, labels.max().item<int64_t>());
     } else {
       engines.update_memory(labels);
     }
@@ -325,8 +325,9 @@ class TieSearch {
 
   at::Tensor compute() {
     Engine engine(network_, config_.memory);
-    engine.add_reference(network_->encode(normalize(images_[0], config_.preprocess)), slots_,
-                         golden_.size(0) - 1);
+    engine.add_reference(
+        std::array{LabelledView{network_->encode(normalize(images_[0], config_.preprocess)), slots_}},
+        golden_.size(0) - 1);
     return engine.propagate(network_->encode(normalize(images_[1], config_.preprocess)))[0];
   }
 

@@ -112,18 +112,21 @@ TEST_F(HqTrackTest, KeepsIdsAndDescribesEveryFrame) {
 }
 
 TEST_F(HqTrackTest, EncodingAheadChangesNothing) {
-  HqTrack ahead(config(), "cpu"), plain(config(), "cpu");
-  const std::vector<Frame> frames{make_test_frame(0), make_test_frame(1), make_test_frame(2),
-                                  make_test_frame(3)};
-  for (const int64_t i : {0, 1, 3}) ahead.encode_ahead(frames[i]);  // not the third
-  EXPECT_TRUE(ahead.initialize(frames[0], mask_prompts(two_objects()))
-                  .label_mask.equal(plain.initialize(frames[0], mask_prompts(two_objects())).label_mask));
-  for (size_t i = 1; i < frames.size(); ++i) {
-    const TrackedFrame found = ahead.track(frames[i]), expected = plain.track(frames[i]);
-    EXPECT_TRUE(found.label_mask.equal(expected.label_mask)) << "frame " << i;
-    ASSERT_EQ(found.objects.size(), expected.objects.size());
-    for (size_t j = 0; j < found.objects.size(); ++j)
-      EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
+  for (const std::string mode : {"frame", "objects"}) {
+    const std::vector<std::string> settings{"tracker.search_region.mode=" + mode};
+    HqTrack ahead(config(settings), "cpu"), plain(config(settings), "cpu");
+    const std::vector<Frame> frames{make_test_frame(0), make_test_frame(1), make_test_frame(2),
+                                    make_test_frame(3)};
+    for (const int64_t i : {0, 1, 3}) ahead.encode_ahead(frames[i]);  // not the third
+    EXPECT_TRUE(ahead.initialize(frames[0], mask_prompts(two_objects()))
+                    .label_mask.equal(plain.initialize(frames[0], mask_prompts(two_objects())).label_mask));
+    for (size_t i = 1; i < frames.size(); ++i) {
+      const TrackedFrame found = ahead.track(frames[i]), expected = plain.track(frames[i]);
+      EXPECT_TRUE(found.label_mask.equal(expected.label_mask)) << "frame " << i;
+      ASSERT_EQ(found.objects.size(), expected.objects.size());
+      for (size_t j = 0; j < found.objects.size(); ++j)
+        EXPECT_EQ(found.objects[j].score, expected.objects[j].score);
+    }
   }
 }
 

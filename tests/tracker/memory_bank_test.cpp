@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <deque>
 #include <set>
 
@@ -65,6 +66,25 @@ TEST(MemoryBank, NeverGrowsAfterTheFirstFrame) {
   for (int i = 1; i < 50; ++i) bank.push(frame_of(i), false);
   EXPECT_EQ(bank.num_bytes(), bytes);
   EXPECT_EQ(bank.frames().key.data_ptr(), data);
+}
+
+TEST(MemoryBank, WhatItBeginsWithStays) {
+  MemoryBank bank(4);
+  bank.push(frame_of(50), true);
+  bank.begin(std::array{frame_of(1), frame_of(2)});
+  EXPECT_EQ(frames_in(bank), (std::multiset<double>{1, 2}));
+  for (int i = 10; i < 19; ++i) bank.push(frame_of(i), i % 2 == 0);
+  EXPECT_EQ(frames_in(bank), (std::multiset<double>{1, 2, 17, 18}));
+}
+
+TEST(MemoryBank, WithoutRoomBesideWhatStaysKeepsTheNewestReference) {
+  MemoryBank bank(2);
+  bank.begin(std::array{frame_of(0), frame_of(1), frame_of(2)});
+  EXPECT_EQ(frames_in(bank), (std::multiset<double>{1, 2}));
+  bank.push(frame_of(3), false);
+  EXPECT_EQ(frames_in(bank), (std::multiset<double>{1, 2}));
+  bank.push(frame_of(4), true);
+  EXPECT_EQ(frames_in(bank), (std::multiset<double>{1, 4}));
 }
 
 TEST(MemoryBank, RejectsAFrameOfAnotherSize) {

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "core/label_mask.h"
+#include "core/profile.h"
 #include "tests/support/golden.h"
 #include "tests/tracker/tiny_model.h"
 
@@ -188,8 +191,11 @@ TEST(Tracker, AnEngineWithoutObjectsIsDropped) {
 }
 
 TEST(Tracker, GoesOnFromASavedState) {
-  for (const bool has_removed : {false, true}) {
-    Tracker first(tiny_network(), tiny_config()), second(tiny_network(), tiny_config());
+  for (const auto& [has_removed, mode] :
+       {std::pair(false, "frame"), std::pair(true, "frame"), std::pair(false, "objects")}) {
+    TrackerConfig config = tiny_config();
+    config.search_region.mode = mode;
+    Tracker first(tiny_network(), config), second(tiny_network(), config);
     first.start(moving_discs(0), disc_labels(40, 200));
     for (int t = 1; t < 7; ++t) first.track(moving_discs(t));
     if (has_removed) first.remove(40);
@@ -207,6 +213,98 @@ TEST(Tracker, GoesOnFromASavedState) {
     }
     std::remove(file.c_str());
   }
+}
+
+// Small objects in a quarter of the frame, which the search region of `objects_config` then is.
+constexpr Box kQuarter{10, 5, 50, 35};
+
+TrackerConfig objects_config() {
+  TrackerConfig config = tiny_config();
+  config.search_region = {.mode = "objects", .margin = 0, .frame_margin = 0, .smallest = 0.5};
+  return config;
+}
+
+at::Tensor small_objects() {
+  at::Tensor labels = at::zeros({60, 80}, at::kByte);
+  labels.narrow(0, 15, 10).narrow(1, 20, 12).fill_(4);
+  labels.narrow(0, 18, 7).narrow(1, 34, 6).fill_(9);
+  return labels;
+}
+
+at::Tensor quarter_of(const at::Tensor& picture) {
+  return picture.narrow(0, kQuarter.y0, kQuarter.y1 - kQuarter.y0)
+      .narrow(1, kQuarter.x0, kQuarter.x1 - kQuarter.x0)
+      .contiguous();
+}
+
+TEST(Tracker, ASearchRegionIsAVideoOfItsOwn) {
+  TrackerConfig whole = tiny_config(), objects = objects_config();
+  // Without room for the view of the whole frame.
+  for (TrackerConfig* config : {&whole, &objects}) config->memory = {100, 1, 1, 1};
+  Tracker cropped(tiny_network(whole), whole), searching(tiny_network(objects), objects);
+  cropped.start(quarter_of(moving_discs(0)), quarter_of(small_objects()));
+  searching.start(moving_discs(0), small_objects());
+  for (int t = 1; t <= 2; ++t) {  // the first frame decides about these
+    const TrackerResult expected = cropped.track(quarter_of(moving_discs(t))),
+                        found = searching.track(moving_discs(t));
+    EXPECT_TRUE(expected.label_mask.any().item<bool>());
+    EXPECT_TRUE(at::equal(quarter_of(found.label_mask), expected.label_mask)) << "frame " << t;
+    EXPECT_EQ(found.label_mask.count_nonzero().item<int64_t>(),
+              expected.label_mask.count_nonzero().item<int64_t>());
+    ASSERT_EQ(found.scores.size(), expected.scores.size());
+    EXPECT_EQ(found.scores[1].score, expected.scores[1].score);
+  }
+}
+
+TEST(Tracker, TheViewOfTheWholeFrameStaysInMemory) {
+  const auto masks_with = [](int64_t long_term_frames) {
+    TrackerConfig config = objects_config();
+    config.memory.long_term_frames = config.memory.long_term_frames_8x = long_term_frames;
+    return track_discs(config, small_objects(), 2)[0];
+  };
+  EXPECT_FALSE(at::equal(masks_with(1), masks_with(2)));
+  EXPECT_TRUE(at::equal(masks_with(2), masks_with(3)));
+}
+
+TEST(Tracker, WhatIsEncodedAheadIsWhatIsAskedFor) {
+  const auto encoder_flops = [](bool is_ahead, std::vector<at::Tensor>& masks) {
+    const TrackerConfig config = objects_config();
+    Tracker tracker(tiny_network(config), config);
+    Profile profile(c10::kCPU);
+    tracker.start(moving_discs(0), small_objects());
+    profile.take();
+    at::Tensor coming = moving_discs(1);
+    std::optional<Encoded> encoded;
+    if (is_ahead) encoded = tracker.encode(coming);
+    for (int t = 1; t < 9; ++t) {
+      const at::Tensor image = std::exchange(coming, moving_discs(t + 1));
+      const std::optional<Encoded> own = encoded;
+      // The next frame is encoded while this one is tracked: as well at the beginning as at the end of that.
+      if (is_ahead && t % 2 == 0) encoded = tracker.encode(coming);
+      masks.push_back(tracker.track(image, own ? &*own : nullptr).label_mask);
+      if (is_ahead && t % 2 == 1) encoded = tracker.encode(coming);
+    }
+    return profile.take()[static_cast<size_t>(Stage::kEncoder)].flops;
+  };
+  std::vector<at::Tensor> plain, ahead;
+  const double needed = encoder_flops(false, plain);
+  EXPECT_EQ(encoder_flops(true, ahead), needed / 8 * 9);  // the last one is not tracked
+  for (size_t t = 0; t < plain.size(); ++t) EXPECT_TRUE(at::equal(plain[t], ahead[t])) << "frame " << t + 1;
+}
+
+TEST(Tracker, ObjectsAddedOutsideTheSearchRegionAreFollowed) {
+  const TrackerConfig config = objects_config();
+  Tracker tracker(tiny_network(config), config);
+  tracker.start(moving_discs(0), small_objects());
+  at::Tensor labels = tracker.track(moving_discs(1)).label_mask.clone();
+  labels.narrow(0, 45, 12).narrow(1, 62, 14).fill_(7);
+  tracker.correct(moving_discs(1), labels);
+  bool is_followed = false;
+  for (int t = 2; t < 5; ++t) {
+    const at::Tensor found = tracker.track(moving_discs(t)).label_mask.eq(7);
+    is_followed |= found.narrow(0, 40, 20).narrow(1, 55, 25).any().item<bool>();
+  }
+  EXPECT_TRUE(is_followed);
 }
 
 TEST(Tracker, SaysWhatIsWrong) {
