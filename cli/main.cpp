@@ -58,8 +58,7 @@ Exit codes, and what failed:
     2  the command line
     3  a configuration file or a --set value
     4  a weights file: missing, damaged, or of another network
-    5  an input: a video, picture or mask that is missing or damaged; all
-       that comes before the damage is tracked and written
+    5  an input, missing or damaged; what comes before the damage is written
     6  an output that cannot be written, or exists without --overwrite
     7  a device: not there, or out of memory
   130  interrupted by Ctrl-C or SIGTERM; what was written is complete

@@ -251,7 +251,8 @@ TEST(Configs, EmbeddedModel) {
   EXPECT_EQ(config.tracker.preprocess.short_edge_rule, "exactly");
   EXPECT_DOUBLE_EQ(config.tracker.preprocess.mean[0], 127.0 / 255);
   EXPECT_DOUBLE_EQ(config.tracker.preprocess.std[2], 128.0 / 255);
-  EXPECT_EQ(config.tracker.memory.long_term_frames_8x, 2);
+  EXPECT_EQ(config.tracker.memory.long_term_frames_8x, 3);
+  EXPECT_EQ(config.tracker.search_region.mode, "objects");
   EXPECT_EQ(fs::path(config.tracker.weights),
             (testing::repository_root() / "models/nano.safetensors").lexically_normal());
 }
