@@ -58,15 +58,17 @@ std::vector<int64_t> label_ids(const at::Tensor& label_mask) {
 }
 
 at::Tensor resize_labels(const at::Tensor& label_mask, int64_t height, int64_t width) {
-  check_label_mask(label_mask);
-  const int64_t in_width = label_mask.size(1);
+  TORCH_CHECK(label_mask.dim() == 2 && label_mask.scalar_type() == at::kByte && label_mask.stride(1) == 1 &&
+                  label_mask.device().is_cpu(),
+              "label mask: expected uint8 [H, W] with whole rows on the CPU, found ", label_mask.toString(),
+              " ", label_mask.sizes());
   const auto rows = nearest_indices(label_mask.size(0), height);
-  const auto columns = nearest_indices(in_width, width);
+  const auto columns = nearest_indices(label_mask.size(1), width);
   at::Tensor out = at::empty({height, width}, label_mask.options());
   const uint8_t* source = label_mask.const_data_ptr<uint8_t>();
   uint8_t* target = out.mutable_data_ptr<uint8_t>();
   for (int64_t y = 0; y < height; ++y) {
-    const uint8_t* row = source + rows[y] * in_width;
+    const uint8_t* row = source + rows[y] * label_mask.stride(0);
     for (int64_t x = 0; x < width; ++x) *target++ = row[columns[x]];
   }
   return out;

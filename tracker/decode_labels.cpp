@@ -74,13 +74,12 @@ std::vector<uint8_t> background_cells(const float* logits, int64_t channels, int
   return is_background;
 }
 
-DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
+DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size, const at::Tensor& slots) {
   const at::Tensor source = logits[0].contiguous();
   const int64_t channels = source.size(0), in_height = source.size(1), in_width = source.size(2);
   const std::vector<Tap> rows = linear_taps(in_height, size.height),
                          columns = linear_taps(in_width, size.width);
-  DecodedLabels decoded{at::empty({size.height, size.width}, source.options().dtype(at::kByte)),
-                        std::vector<double>(channels)};
+  DecodedLabels decoded{slots, std::vector<double>(channels)};
   // Sums of each row apart, so that the result does not depend on the number of threads.
   std::vector<double> scores(size.height * channels);
   std::vector<int64_t> counts(size.height * channels);
@@ -105,7 +104,7 @@ DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
         return background[low + left] & background[low + right] & background[high + left] &
                background[high + right];
       };
-      uint8_t* out = labels + y * size.width;
+      uint8_t* out = labels + y * slots.stride(0);
       std::fill_n(out, size.width, 0);
       for (int64_t x = 0; x < size.width; ++x) {
         const int64_t first = x;
@@ -140,7 +139,7 @@ DecodedLabels decode_one_engine(const at::Tensor& logits, GridSize size) {
   return decoded;
 }
 
-DecodedLabels decode_full_size(const at::Tensor& logits) {
+DecodedLabels decode_full_size(const at::Tensor& logits, const at::Tensor& slots) {
   const auto [probability, index] = at::max(at::softmax(logits[0], 0), 0);
   const at::Tensor flat_index = index.flatten();
   const int64_t channels = logits.size(1);
@@ -150,9 +149,9 @@ DecodedLabels decode_full_size(const at::Tensor& logits) {
   sums.index_add_(0, flat_index, flat);
   counts.index_add_(0, flat_index, at::ones_like(flat));
   const at::Tensor means = (sums / counts.clamp_min(1)).cpu();
+  slots.copy_(index);
   DecodedLabels decoded{
-      index.to(at::kByte).cpu().contiguous(),
-      std::vector<double>(means.const_data_ptr<double>(), means.const_data_ptr<double>() + channels)};
+      slots, std::vector<double>(means.const_data_ptr<double>(), means.const_data_ptr<double>() + channels)};
   decoded.mean_score[0] = 0.0;
   return decoded;
 }
@@ -176,12 +175,15 @@ at::Tensor merge_logits(const std::vector<at::Tensor>& logits, GridSize size, in
   return at::log(merged / (1 - merged));
 }
 
-DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size,
-                            int64_t objects_per_engine) {
+DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine,
+                            at::Tensor slots) {
+  if (!slots.defined()) slots = at::empty({size.height, size.width}, at::kByte);
+  TORCH_CHECK(slots.size(0) == size.height && slots.size(1) == size.width && slots.stride(1) == 1,
+              "labels: expected ", size.height, " x ", size.width, " in whole rows, found ", slots.sizes());
   if (logits.size() == 1 && logits[0].device().is_cpu() && logits[0].scalar_type() == at::kFloat) {
-    return decode_one_engine(logits[0], size);
+    return decode_one_engine(logits[0], size, slots);
   }
-  return decode_full_size(merge_logits(logits, size, objects_per_engine));
+  return decode_full_size(merge_logits(logits, size, objects_per_engine), slots);
 }
 
 }  // namespace hqtrack

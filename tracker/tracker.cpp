@@ -75,12 +75,11 @@ class Tracker::Impl {
     encoded_ = view(image, region);
     const std::vector<at::Tensor> logits = engines_->propagate(encoded_->features);
     DecodedLabels decoded;
-    at::Tensor slots;
+    const at::Tensor slots = at::zeros({source_.height, source_.width}, at::kByte);
     {
       const StageTimer timer(Stage::kHead);
       decoded = decode_labels(logits, {region.y1 - region.y0, region.x1 - region.x0},
-                              network_->objects_per_engine());
-      slots = in_frame(decoded.slots, region);
+                              network_->objects_per_engine(), part(slots, region));
       result.label_mask = map_labels(slots, id_table());
     }
     {
@@ -244,14 +243,6 @@ class Tracker::Impl {
     scores ? search_region_->update(seen, is_any_lost) : search_region_->correct(seen, is_any_lost);
   }
 
-  // Background around the slots of a region.
-  at::Tensor in_frame(const at::Tensor& slots, const Box& region) const {
-    if (region == search_region_->whole()) return slots;
-    at::Tensor all = at::zeros({source_.height, source_.width}, at::kByte);
-    part(all, region).copy_(slots);
-    return all;
-  }
-
   // With this frame as the first reference, if there is an object in it.
   void begin_anew(const at::Tensor& image, const at::Tensor& label_mask) {
     slot_of_id_.clear();
@@ -288,8 +279,8 @@ class Tracker::Impl {
     std::vector<LabelledView> views;
     const auto add_view = [&](const Box& seen) {
       encoded_ = view(image, seen);
-      views.push_back({encoded_->features, resize_labels(part(slots, seen).contiguous(), network_size_.height,
-                                                         network_size_.width)});
+      views.push_back(
+          {encoded_->features, resize_labels(part(slots, seen), network_size_.height, network_size_.width)});
     };
     if (!engines_->has_propagated() && region != whole) add_view(whole);
     add_view(region);
