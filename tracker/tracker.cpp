@@ -230,6 +230,7 @@ class Tracker::Impl {
   // From the slots of a frame: its labels were given, or have these scores.
   void update_search_region(const at::Tensor& image, const at::Tensor& slots,
                             const std::vector<double>* scores) {
+    if (config_.search_region.mode != "objects") return;  // the frame it is, whatever is seen
     std::vector<Box> seen;
     const std::array<Region, 256> regions = label_regions(slots);
     for (const auto& [id, slot] : slot_of_id_) {

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/weights/rule_weights.h"
 #include "io/rgba_picture.h"
 #include "train/picture_cache.h"
 
@@ -71,19 +72,13 @@ std::vector<fs::path> list_files(const fs::path& folder) {
   return files;
 }
 
-uint64_t fnv1a(const void* data, size_t size, uint64_t hash = 0xcbf29ce484222325ull) {
-  const auto* bytes = static_cast<const uint8_t*>(data);
-  for (size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ull;
-  return hash;
-}
-
 uint64_t signature_of(const fs::path& folder, const std::vector<fs::path>& files) {
-  uint64_t hash = fnv1a(&kRulesVersion, sizeof(kRulesVersion));
+  uint64_t hash = fnv1a64(&kRulesVersion, sizeof(kRulesVersion));
   for (const fs::path& file : files) {
     const std::string name = file.generic_string();
     std::error_code ignored;
     const uint64_t size = fs::file_size(folder / file, ignored);
-    hash = fnv1a(&size, sizeof(size), fnv1a(name.data(), name.size(), hash));
+    hash = fnv1a64(&size, sizeof(size), fnv1a64(name.data(), name.size(), hash));
   }
   return hash;
 }
@@ -245,7 +240,7 @@ class Collector {
 void scatter(std::vector<fs::path>& files) {
   std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
     const std::string x = a.generic_string(), y = b.generic_string();
-    const uint64_t hx = fnv1a(x.data(), x.size()), hy = fnv1a(y.data(), y.size());
+    const uint64_t hx = fnv1a64(x.data(), x.size()), hy = fnv1a64(y.data(), y.size());
     return hx != hy ? hx < hy : x < y;
   });
 }

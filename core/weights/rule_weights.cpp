@@ -49,8 +49,7 @@ double hq_sam_gain(const std::string& name) {
 
 }  // namespace
 
-uint64_t fnv1a64(const void* data, size_t size) {
-  uint64_t hash = 0xcbf29ce484222325ull;
+uint64_t fnv1a64(const void* data, size_t size, uint64_t hash) {
   for (size_t i = 0; i < size; ++i) hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3ull;
   return hash;
 }

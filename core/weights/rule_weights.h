@@ -15,8 +15,8 @@ namespace hqtrack {
 // Networks filled with them are no use, but as lively as trained ones. The recorded tensors of the tests were
 // made with them, and benchmarks need no checkpoint.
 
-/// FNV-1a, 64 bit.
-uint64_t fnv1a64(const void* data, size_t size);
+/// FNV-1a, 64 bit. hash: of what lies before the data.
+uint64_t fnv1a64(const void* data, size_t size, uint64_t hash = 0xcbf29ce484222325ull);
 
 /// Numbers in [-1, 1) that SplitMix64 draws from the FNV-1a hash of a name.
 at::Tensor rule_uniform(const std::string& name, at::IntArrayRef shape);
