@@ -76,19 +76,20 @@ void run_both(const std::function<void()>& first, const std::function<void()>& s
   }
   std::array<std::exception_ptr, 2> errors;
   const auto caller = std::this_thread::get_id();
+  const int operators = at::get_num_threads(), shared = shared_threads;
   const int stage = current_stage();
   share_out(2, [&](int64_t i) {
     c10::InferenceMode guard;
-    if (std::this_thread::get_id() != caller) {
-      set_threads(1, 1);
-      set_current_stage(stage);
-    }
+    const bool is_caller = std::this_thread::get_id() == caller;
+    set_threads(1, is_caller ? threads : 1);  // whoever runs it: operators' sums depend on their threads
+    if (!is_caller) set_current_stage(stage);
     try {
       (i == 0 ? first : second)();
     } catch (...) {
       errors[i] = std::current_exception();
     }
   });
+  set_threads(operators, shared);
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }

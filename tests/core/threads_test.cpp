@@ -104,5 +104,19 @@ TEST(RunBoth, RunsBothAndThrowsWhatTheFirstThrew) {
   }
 }
 
+TEST(RunBoth, GivesOperatorsOneThreadWhoeverRunsThem) {
+  in_a_thread([] {
+    const c10::InferenceMode guard;
+    set_threads(2, 2);
+    for (int round = 0; round < 100; ++round) {
+      int first = 0, second = 0;
+      run_both([&] { first = at::get_num_threads(); }, [&] { second = at::get_num_threads(); });
+      ASSERT_EQ(first, 1);
+      ASSERT_EQ(second, 1);
+      ASSERT_EQ(at::get_num_threads(), 2);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace hqtrack
