@@ -103,7 +103,7 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
     prompt.id = boxes.ids[i];
     prompt.box = {corners[0], corners[1], corners[2] + 1, corners[3] + 1};
     prompt.mask = label_mask.eq(prompt.id);
-    proposals.push_back(look_closer(image, std::move(prompt)));
+    proposals.push_back(look_closer(image, std::move(prompt), {}));
   }
   return proposals;
 }
@@ -118,7 +118,7 @@ std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const B
   return proposals;
 }
 
-MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt) {
+MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt, const at::Tensor& first) {
   const auto [x0, y0, x1, y1] = *outer_box(prompt);
   const Box crop = crop_around({x0, y0, x1 - 1, y1 - 1}, {image.size(0), image.size(1)}, config_);
   if (!prompt.box) prompt.box = {x0, y0, x1, y1};
@@ -126,9 +126,11 @@ MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt) 
     return picture.slice(0, crop.y0, crop.y1).slice(1, crop.x0, crop.x1);
   };
   const ImageEmbedding part = encode(cropped(image).contiguous());
-  const ObjectPrompt seen = seen_in(crop, prompt);
-  const Prediction prediction = predict(part, to_prompts({&seen, 1}, part));
-  at::Tensor logits = at::full(prompt.mask.sizes(), kBackground, at::kFloat);
+  ObjectPrompt seen = seen_in(crop, prompt);
+  const auto ask = [&] { return predict(part, to_prompts({&seen, 1}, part)); };
+  if (!seen.mask.defined()) seen.mask = (ask().logits[0] + cropped(first)).gt(0);
+  const Prediction prediction = ask();
+  at::Tensor logits = at::full({image.size(0), image.size(1)}, kBackground, at::kFloat);
   cropped(logits).copy_(prediction.logits[0]);
   return {prompt.id, logits, prediction.scores[0].item<double>()};
 }
@@ -178,8 +180,9 @@ std::vector<MaskProposal> Refiner::masks_of(const at::Tensor& image, std::vector
   std::vector<MaskProposal> proposals;
   auto next = first.begin();
   for (ObjectPrompt& prompt : prompts) {
-    if (!prompt.mask.defined()) prompt.mask = (next++)->logits.gt(0);
-    proposals.push_back(look_closer(image, std::move(prompt)));
+    const at::Tensor seen = prompt.mask.defined() ? at::Tensor() : (next++)->logits;
+    if (seen.defined() && !prompt.box) prompt.mask = seen.gt(0);
+    proposals.push_back(look_closer(image, std::move(prompt), seen));
   }
   return proposals;
 }

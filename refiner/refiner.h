@@ -52,18 +52,19 @@ class Refiner {
 
   /// A proposal for each of the objects that a person described, in their order. Each prompt has a box or a
   /// point on the object, or a mask, in any mix (core/prompt.h). Mode `frame`: the image is encoded once for
-  /// all. Mode `crop`: a look at the whole image gives a first mask where there is none; the surroundings of
-  /// each object are encoded then. A mask of a box ends a quarter of the box's size beyond it and the points
-  /// on the object. What was seen of the whole image is kept for the next question about the same tensor,
-  /// whose pixels and the network's weights must not change meanwhile.
+  /// all. Mode `crop`: a look at the whole image gives a first mask where there is none, with a box the mean of
+  /// it and of a look at the box's surroundings; then each object's surroundings are asked with that mask. A mask
+  /// of a box ends a quarter of the box's size beyond it and the points on the object. What was seen of the whole
+  /// image is kept for the next question about the same tensor, whose pixels and the network's weights must not
+  /// change meanwhile.
   std::vector<MaskProposal> segment(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
 
  private:
   std::vector<MaskProposal> refine_frame(const at::Tensor& image, const BoxPrompts& boxes);
   std::vector<MaskProposal> look_at_whole(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
   std::vector<MaskProposal> masks_of(const at::Tensor& image, std::vector<ObjectPrompt> prompts);
-  /// prompt: with a mask.
-  MaskProposal look_closer(const at::Tensor& image, ObjectPrompt prompt);
+  /// prompt: with a mask, or with a box and `first` [H, W], the logits of a look at the whole image.
+  MaskProposal look_closer(const at::Tensor& image, ObjectPrompt prompt, const at::Tensor& first);
 
   at::Tensor image_;      // that `segment` was last asked about; undefined before
   ImageEmbedding whole_;  // of it
