@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/cpu_kernels.h"
 #include "core/device.h"
@@ -27,12 +28,14 @@ at::Tensor convolve(const at::Tensor& map, const at::Tensor& weight, const at::T
       at::empty({batch, channels, out_height, out_width}, map.options(), at::MemoryFormat::ChannelsLast);
   const float* const source = in.const_data_ptr<float>();
   float* const target = out.mutable_data_ptr<float>();
+  std::vector<const float*> rows(batch * height);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = source + static_cast<int64_t>(i) * width * channels;
   constexpr int64_t kRows = 4;  // of one piece of work
   const int64_t pieces = (out_height + kRows - 1) / kRows;
   share_out(batch * pieces, [&](int64_t index) {
     const int64_t b = index / pieces, row = index % pieces * kRows;
     cpu_kernels().front()->depthwise.convolve_rows(
-        {.in = source + b * height * width * channels,
+        {.in = rows.data() + b * height,
          .weight = filters.const_data_ptr<float>(),
          .bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr,
          .height = height,
@@ -43,10 +46,10 @@ at::Tensor convolve(const at::Tensor& map, const at::Tensor& weight, const at::T
          .padding = padding,
          .lowest = lowest,
          .highest = highest,
-         .out = target + b * out_height * out_width * channels,
          .out_width = out_width,
          .first_row = row,
-         .last_row = std::min(row + kRows, out_height)});
+         .last_row = std::min(row + kRows, out_height),
+         .out = target + (b * out_height + row) * out_width * channels});
   });
   return out;
 }

@@ -7,14 +7,14 @@ namespace hqtrack {
 /// Depthwise convolution of a float32 map whose channels lie beside each other.
 struct DepthwiseKernel {
   struct Rows {
-    const float* in;      // [height, width, channels]
-    const float* weight;  // [kernel, kernel, channels]
-    const float* bias;    // [channels], or null
+    const float* const* in;  // [height]: rows [width, channels]; those that no result needs are not looked at
+    const float* weight;     // [kernel, kernel, channels]
+    const float* bias;       // [channels], or null
     int64_t height, width, channels, kernel, stride, padding;
     float lowest, highest;  // the results are clamped to these
-    float* out;             // [out_height, out_width, channels]
     int64_t out_width;
-    int64_t first_row, last_row;  // rows [first_row, last_row) of `out` are written
+    int64_t first_row, last_row;  // of the result
+    float* out;                   // [last_row - first_row, out_width, channels]
   };
   void (*convolve_rows)(const Rows& rows);
 };

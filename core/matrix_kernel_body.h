@@ -114,9 +114,54 @@ void pack_rows(const float* rows, int64_t stride, int64_t count, int64_t width, 
   }
 }
 
+// R rows of the result from channel `first` on, of which the last V vectors may be of too many; a [R, depth],
+// b [depth, kPanel], where depth is in words.
+template <int R, int V>
+void multiply_and_clamp(const MatrixKernel::Rows& r, const float* a, int64_t a_stride, const float* b,
+                        int64_t first, float* out) {
+  Vector sum[R][V] = {};
+  for (int64_t i = 0; i < words_of(r.depth); ++i, b += kPanel) {
+#pragma GCC unroll 16
+    for (int row = 0; row < R; ++row) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        sum[row][v] = multiply_add(sum[row][v], a[row * a_stride + i],
+                                   *reinterpret_cast<const Vector*>(b + v * kLanes));
+      }
+    }
+  }
+  const int64_t channels = at_most(V * kLanes, r.width - first);
+  float bias[V * kLanes] = {};
+  if (r.bias) std::memcpy(bias, r.bias + first, channels * sizeof(float));
+#pragma GCC unroll 16
+  for (int row = 0; row < R; ++row, out += r.width) {
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      Vector value = sum[row][v] + *reinterpret_cast<const Vector*>(bias + v * kLanes);
+      value = value < r.lowest ? Vector{} + r.lowest : value;
+      value = value > r.highest ? Vector{} + r.highest : value;
+      const int64_t count = at_most(kLanes, channels - v * kLanes);
+      if (count == kLanes) {
+        *reinterpret_cast<Vector*>(out + v * kLanes) = value;
+      } else {
+        std::memcpy(out + v * kLanes, &value, count * sizeof(float));
+      }
+    }
+  }
+}
+
+// As many rows as that, at most R.
+template <int R, int V>
+void multiply_and_clamp_rows(int64_t rows, const MatrixKernel::Rows& r, const float* a, int64_t a_stride,
+                             const float* b, int64_t first, float* out) {
+  if constexpr (R > 1) {
+    if (rows < R) return multiply_and_clamp_rows<R - 1, V>(rows, r, a, a_stride, b, first, out);
+  }
+  multiply_and_clamp<R, V>(r, a, a_stride, b, first, out);
+}
+
 void multiply_matrix(const MatrixKernel::Rows& r) {
   constexpr int64_t kBlock = 4 * kMicroRows;
-  alignas(64) float tile[kBlock * kPanel];
   const int64_t words = words_of(r.depth), packed_stride = panels_of(words) * kPanel;
   float* packed = nullptr;
   if (kDepthPerWord > 1) {
@@ -128,17 +173,17 @@ void multiply_matrix(const MatrixKernel::Rows& r) {
     const float* const in = r.in + start * r.depth;
     for (int64_t i = 0; packed && i < rows; ++i)
       pack_row(in + i * r.depth, r.depth, packed + i * packed_stride);
+    const float* const a = packed ? packed : in;
+    const int64_t a_stride = packed ? packed_stride : r.depth;
+    const int64_t tiles = (rows + kMicroRows - 1) / kMicroRows;
     for (int64_t first = 0; first < r.width; first += kPanel) {
-      multiply_rows(rows, packed ? packed : in, packed ? packed_stride : r.depth, r.weight + first * words,
-                    words, tile, kPanel, false);
-      const int64_t channels = at_most(kPanel, r.width - first);
-      for (int64_t i = 0; i < rows; ++i) {
-        float* const out = r.out + (start + i) * r.width + first;
-        for (int64_t c = 0; c < channels; ++c) {
-          float value = tile[i * kPanel + c] + (r.bias ? r.bias[first + c] : 0.0f);
-          value = value < r.lowest ? r.lowest : value;
-          out[c] = value > r.highest ? r.highest : value;
-        }
+      const float* const b = r.weight + first * words;
+      const auto multiply_tile = r.width - first > kLanes ? multiply_and_clamp_rows<kMicroRows, 2>
+                                                          : multiply_and_clamp_rows<kMicroRows, 1>;
+      for (int64_t tile = 0; tile < tiles; ++tile) {  // of about as many rows each
+        const int64_t row = rows * tile / tiles, count = rows * (tile + 1) / tiles - row;
+        multiply_tile(count, r, a + row * a_stride, a_stride, b, first,
+                      r.out + (start + row) * r.width + first);
       }
     }
   }

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "core/cpu_kernels.h"
 
 namespace hqtrack {
@@ -13,9 +15,9 @@ struct Case {
 };
 
 // Odd maps, channels that leave a rest behind every vector, maps smaller than the filter, no padding.
-constexpr Case kCases[] = {{15, 26, 96, 5, 1, 2}, {7, 9, 37, 3, 1, 1}, {29, 51, 40, 5, 2, 2},
-                           {8, 8, 16, 3, 2, 1},   {3, 2, 24, 5, 1, 2}, {1, 1, 5, 3, 2, 1},
-                           {11, 6, 33, 3, 1, 0},  {2, 17, 64, 7, 1, 3}};
+constexpr Case kCases[] = {{15, 26, 96, 5, 1, 2}, {7, 9, 37, 3, 1, 1},  {29, 51, 40, 5, 2, 2},
+                           {8, 8, 16, 3, 2, 1},   {3, 2, 24, 5, 1, 2},  {1, 1, 5, 3, 2, 1},
+                           {11, 6, 33, 3, 1, 0},  {2, 17, 64, 7, 1, 3}, {6, 31, 48, 3, 1, 1}};
 
 at::Tensor plain(const at::Tensor& map, const at::Tensor& weight, const at::Tensor& bias, const Case& c) {
   return at::conv2d(map.to(at::kDouble), weight.to(at::kDouble), bias.defined() ? bias.to(at::kDouble) : bias,
@@ -68,9 +70,11 @@ TEST(DepthwiseKernel, EveryInstructionSetGivesTheSame) {
     const at::Tensor expected = plain(map, weight, bias, c);
     const at::Tensor in = map.permute({0, 2, 3, 1}).contiguous(),
                      filters = weight.flatten(1).t().contiguous();
+    std::vector<const float*> rows;
+    for (int64_t y = 0; y < c.height; ++y) rows.push_back(in[y].const_data_ptr<float>());
     for (const CpuKernels* kernels : cpu_kernels()) {
       at::Tensor out = at::full({expected.size(2), expected.size(3), c.channels}, NAN, at::kFloat);
-      kernels->depthwise.convolve_rows({.in = in.const_data_ptr<float>(),
+      kernels->depthwise.convolve_rows({.in = rows.data(),
                                         .weight = filters.const_data_ptr<float>(),
                                         .bias = bias.const_data_ptr<float>(),
                                         .height = c.height,
@@ -81,10 +85,10 @@ TEST(DepthwiseKernel, EveryInstructionSetGivesTheSame) {
                                         .padding = c.padding,
                                         .lowest = -1,
                                         .highest = 2,
-                                        .out = out.mutable_data_ptr<float>(),
                                         .out_width = expected.size(3),
                                         .first_row = 0,
-                                        .last_row = expected.size(2)});
+                                        .last_row = expected.size(2),
+                                        .out = out.mutable_data_ptr<float>()});
       const at::Tensor difference = out - expected[0].permute({1, 2, 0}).clamp(-1, 2);
       EXPECT_LT(difference.abs().max().item<double>(), 1e-5);
     }
