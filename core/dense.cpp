@@ -26,6 +26,16 @@ bool goes_by_kernel(const at::Tensor& x, const at::Tensor& weight, const at::Ten
          !needs_grad({x, weight, bias});
 }
 
+at::Tensor as_it_is(const at::Tensor& weight) { return weight; }
+// A convolution's [out, in, k, k] in the order of channels-last pixels, [out, k * k * in].
+at::Tensor by_pixels(const at::Tensor& weight) { return weight.permute({0, 2, 3, 1}).flatten(1); }
+// A transposed convolution's [in, out, k, k] -> [k * k * out, in].
+at::Tensor by_target_pixels(const at::Tensor& weight) { return weight.permute({2, 3, 1, 0}).flatten(0, 2); }
+
+const float* data_of(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
+}
+
 /// x: [..., in], contiguous.
 at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width, const at::Tensor& bias,
                     double lowest, double highest, Precision precision) {
@@ -37,7 +47,7 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width
   at::Tensor out = at::empty(shape, x.options());
   const float* const in = x.const_data_ptr<float>();
   const float* const weight = packed.const_data_ptr<float>();
-  const float* const offset = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  const float* const offset = data_of(bias);
   float* const target = out.mutable_data_ptr<float>();
   share_out((rows + kRows - 1) / kRows, [&](int64_t index) {
     const int64_t first = index * kRows;
@@ -54,7 +64,7 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width
   return out;
 }
 
-enum class Kind { kPointwise, kDepthwise, kOther };
+enum class Kind { kPointwise, kDepthwise, kDense, kOther };
 
 using Options = torch::nn::detail::ConvNdOptions<2>;
 using Pair = torch::ExpandingArray<2>;
@@ -72,14 +82,109 @@ Kind kind_of(const Options& options) {
       options.groups() == options.out_channels())
     return Kind::kDepthwise;
   const bool is_pixel = kernel->at(0) == 1 && stride->at(0) == 1 && (*padding)->at(0) == 0;
-  return is_pixel && options.groups() == 1 ? Kind::kPointwise : Kind::kOther;
+  if (options.groups() > 1) return Kind::kOther;
+  if (is_pixel) return Kind::kPointwise;
+  constexpr int64_t kFewChannels = 8;  // too few to be worth the copies of `Windows`
+  return options.in_channels() < kFewChannels ? Kind::kOther : Kind::kDense;
 }
+
+/// Copies the pixels below the filter to `out`, [kernel, kernel, channels]; zeros outside the map.
+struct Windows {
+  const float* in;  // [height, width, channels]
+  int64_t height, width, channels, kernel;
+
+  void copy(int64_t y, int64_t x, float* out) const {  // of the first pixel; may lie outside
+    const int64_t row_values = kernel * channels;
+    const int64_t left = std::clamp<int64_t>(-x, 0, kernel),
+                  right = std::clamp<int64_t>(width - x, left, kernel);
+    for (int64_t ky = y; ky < y + kernel; ++ky, out += row_values) {
+      if (ky < 0 || ky >= height) {
+        std::fill_n(out, row_values, 0.0f);
+        continue;
+      }
+      std::fill_n(out, left * channels, 0.0f);
+      std::copy_n(in + (ky * width + x + left) * channels, (right - left) * channels, out + left * channels);
+      std::fill_n(out + right * channels, (kernel - right) * channels, 0.0f);
+    }
+  }
+};
+
+/// A convolution as a product of the filters with the pixels below them. map: channels-last.
+at::Tensor convolve(const at::Tensor& map, const Options& options, const at::Tensor& packed,
+                    const at::Tensor& bias, double lowest, double highest, Precision precision) {
+  constexpr int64_t kPixels = 48;  // whose windows lie in the cache together
+  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+  const int64_t size = options.kernel_size()->at(0), stride = options.stride()->at(0),
+                padding = (*padding_of(options))->at(0);
+  const int64_t channels = map.size(1), height = map.size(2), width = map.size(3),
+                out_channels = options.out_channels(), depth = size * size * channels;
+  const int64_t out_height = (height + 2 * padding - size) / stride + 1,
+                out_width = (width + 2 * padding - size) / stride + 1;
+  at::Tensor out = at::empty({map.size(0), out_channels, out_height, out_width}, map.options(),
+                             at::MemoryFormat::ChannelsLast);
+  const float* const source = map.const_data_ptr<float>();
+  float* const target = out.mutable_data_ptr<float>();
+  share_out(map.size(0) * out_height, [&](int64_t row) {
+    const Windows windows{source + row / out_height * height * width * channels, height, width, channels,
+                          size};
+    const int64_t y = row % out_height * stride - padding;
+    const at::Tensor below = at::empty({std::min(kPixels, out_width) * depth}, at::kFloat);
+    float* const values = below.mutable_data_ptr<float>();
+    for (int64_t x = 0; x < out_width; x += kPixels) {
+      const int64_t count = std::min(kPixels, out_width - x);
+      for (int64_t i = 0; i < count; ++i) windows.copy(y, (x + i) * stride - padding, values + i * depth);
+      kernel.multiply({.in = values,
+                       .weight = packed.const_data_ptr<float>(),
+                       .bias = data_of(bias),
+                       .num_rows = count,
+                       .depth = depth,
+                       .width = out_channels,
+                       .lowest = static_cast<float>(lowest),
+                       .highest = static_cast<float>(highest),
+                       .out = target + (row * out_width + x) * out_channels});
+    }
+  });
+  return out;
+}
+
+/// Each pixel becomes `size` x `size` pixels. map: channels-last; packed, bias: of size * size * out values.
+at::Tensor enlarge(const at::Tensor& map, int64_t size, int64_t out_channels, const at::Tensor& packed,
+                   const at::Tensor& bias, Precision precision) {
+  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+  const int64_t channels = map.size(1), height = map.size(2), width = map.size(3);
+  const int64_t line = size * out_channels, square = size * line;  // values made of a pixel
+  at::Tensor out = at::empty({map.size(0), out_channels, size * height, size * width}, map.options(),
+                             at::MemoryFormat::ChannelsLast);
+  const float* const source = map.const_data_ptr<float>();
+  float* const target = out.mutable_data_ptr<float>();
+  share_out(map.size(0) * height, [&](int64_t row) {
+    const at::Tensor squares = at::empty({width * square}, at::kFloat);
+    kernel.multiply({.in = source + row * width * channels,
+                     .weight = packed.const_data_ptr<float>(),
+                     .bias = data_of(bias),
+                     .num_rows = width,
+                     .depth = channels,
+                     .width = square,
+                     .lowest = -std::numeric_limits<float>::infinity(),
+                     .highest = std::numeric_limits<float>::infinity(),
+                     .out = squares.mutable_data_ptr<float>()});
+    const float* from = squares.const_data_ptr<float>();
+    for (int64_t x = 0; x < width; ++x) {
+      for (int64_t dy = 0; dy < size; ++dy, from += line) {
+        std::copy_n(from, line, target + ((row * size + dy) * width + x) * line);
+      }
+    }
+  });
+  return out;
+}
+
+bool is_in_bf16(Precision precision) { return precision == Precision::kBFloat16 && bf16_cpu_kernels(); }
 
 uint32_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0 : tensor._version(); }
 
 }  // namespace
 
-at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision) {
+at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision, Arrange arranged) {
   const std::lock_guard lock(mutex_);
   // source_ keeps the memory from being used again for other weights.
   if (source_.defined() && source_.const_data_ptr() == weight.const_data_ptr() &&
@@ -87,8 +192,8 @@ at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision) {
     return packed_;
   }
   const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
-  const int64_t panels = kernel.panels_of(weight.size(0));
-  const at::Tensor rows = weight.detach().contiguous();
+  const at::Tensor rows = arranged(weight.detach()).contiguous();
+  const int64_t panels = kernel.panels_of(rows.size(0));
   packed_ = at::empty({kernel.packed_size(rows.size(0), rows.size(1))}, rows.options());
   for (int64_t i = 0; i < panels; ++i) {
     kernel.pack_rows(rows.const_data_ptr<float>(), rows.size(1), rows.size(0), rows.size(1), i,
@@ -105,28 +210,59 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) {
   if (!goes_by_kernel(x, weight, bias)) return torch::nn::LinearImpl::forward(x);
   TORCH_CHECK(x.size(-1) == weight.size(1), "linear: expected ", weight.size(1), " channels, found ",
               x.sizes());
-  return multiply(x.contiguous(), packed_.of(weight, precision), weight.size(0), bias, -kInfinity, kInfinity,
-                  precision);
+  return multiply(x.contiguous(), packed_.of(weight, precision, as_it_is), weight.size(0), bias, -kInfinity,
+                  kInfinity, precision);
+}
+
+at::Tensor Conv2dImpl::packed_weight() { return packed_.of(weight, precision, by_pixels); }
+
+int64_t Conv2dImpl::padding() const {
+  const Pair* const padding = padding_of(options);
+  TORCH_CHECK(padding, "convolution: expected a padding in pixels");
+  return (*padding)->at(0);
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double highest) {
   const Kind kind = kind_of(options);
   if (kind == Kind::kDepthwise && map.dim() == 4) {
-    return depthwise_conv(map, weight, bias, options.stride()->at(0), (*padding_of(options))->at(0), lowest,
-                          highest);
+    return depthwise_conv(map, weight, bias, options.stride()->at(0), padding(), lowest, highest);
   }
-  if (kind != Kind::kPointwise || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
+  const bool goes_by_product = kind == Kind::kPointwise || (kind == Kind::kDense && is_in_bf16(precision));
+  if (!goes_by_product || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
     at::Tensor out = torch::nn::Conv2dImpl::forward(map);
     count_flops(2 * out.numel() * weight[0].numel());
     return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
   }
   TORCH_CHECK(map.size(1) == weight.size(1), "convolution: expected ", weight.size(1), " channels, found ",
               map.sizes());
+  const at::Tensor pixels = map.contiguous(at::MemoryFormat::ChannelsLast);
+  if (kind == Kind::kDense) {
+    const at::Tensor out = convolve(pixels, options, packed_weight(), bias, lowest, highest, precision);
+    count_flops(2 * out.numel() * weight[0].numel());
+    return out;
+  }
   count_flops(2 * map.numel() * weight.size(0));
-  const at::Tensor tokens = to_tokens(map.contiguous(at::MemoryFormat::ChannelsLast));
-  return to_map(multiply(tokens, packed_.of(weight.flatten(1), precision), weight.size(0), bias, lowest,
-                         highest, precision),
+  const at::Tensor tokens = to_tokens(pixels);
+  return to_map(multiply(tokens, packed_weight(), weight.size(0), bias, lowest, highest, precision),
                 grid_of(map));
+}
+
+at::Tensor ConvTranspose2dImpl::forward(const at::Tensor& map) {
+  const Pair &kernel = options.kernel_size(), &stride = options.stride();
+  const auto is_zero = [](const Pair& pair) { return pair->at(0) == 0 && pair->at(1) == 0; };
+  const int64_t size = kernel->at(0);
+  const bool makes_squares = kernel->at(1) == size && stride->at(0) == size && stride->at(1) == size &&
+                             is_zero(*padding_of(options)) && is_zero(options.output_padding()) &&
+                             options.dilation()->at(0) == 1 && options.dilation()->at(1) == 1 &&
+                             options.groups() == 1;
+  if (!makes_squares || !is_in_bf16(precision) || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
+    return torch::nn::ConvTranspose2dImpl::forward(map);
+  }
+  TORCH_CHECK(map.size(1) == weight.size(0), "convolution: expected ", weight.size(0), " channels, found ",
+              map.sizes());
+  return enlarge(map.contiguous(at::MemoryFormat::ChannelsLast), size, weight.size(1),
+                 packed_.of(weight, precision, by_target_pixels),
+                 bias.defined() ? bias.repeat({size * size}) : bias, precision);
 }
 
 }  // namespace hqtrack

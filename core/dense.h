@@ -18,8 +18,9 @@ class PackedWeight {
   PackedWeight(const PackedWeight&) {}  // a copy of a layer packs its own
   PackedWeight& operator=(const PackedWeight&) = delete;
 
-  /// weight: [out, in], float32 on the CPU.
-  at::Tensor of(const at::Tensor& weight, Precision precision);
+  using Arrange = at::Tensor (*)(const at::Tensor& weight);
+  /// weight: float32 on the CPU; `arranged`: its values as [out, in].
+  at::Tensor of(const at::Tensor& weight, Precision precision, Arrange arranged);
 
  private:
   std::mutex mutex_;
@@ -41,16 +42,34 @@ class LinearImpl : public torch::nn::LinearImpl, public HasPrecision {
 TORCH_MODULE(Linear);
 
 /// LibTorch's convolution, its results clamped to [lowest, highest]. One that looks at single pixels goes by
-/// the same kernel as Linear, one with a filter a channel by depthwise_conv; their results are channels-last.
+/// the same kernel as Linear, as does any dense one in bfloat16; one with a filter a channel by
+/// depthwise_conv. Their results are channels-last.
 class Conv2dImpl : public torch::nn::Conv2dImpl, public HasPrecision {
  public:
   using torch::nn::Conv2dImpl::Conv2dImpl;
   at::Tensor forward(const at::Tensor& map, double lowest = -std::numeric_limits<double>::infinity(),
                      double highest = std::numeric_limits<double>::infinity());
 
+  /// The weight of a 1x1 convolution as MatrixKernel::multiply takes it, at this precision.
+  at::Tensor packed_weight();
+  /// Pixels on each side, of a square filter.
+  int64_t padding() const;
+
  private:
   PackedWeight packed_;
 };
 TORCH_MODULE(Conv2d);
+
+/// LibTorch's transposed convolution. Without gradients, in bfloat16 on the CPU, one that makes a square of
+/// k x k pixels of each pixel (filters k x k, stride k) goes by the same kernel as Linear.
+class ConvTranspose2dImpl : public torch::nn::ConvTranspose2dImpl, public HasPrecision {
+ public:
+  using torch::nn::ConvTranspose2dImpl::ConvTranspose2dImpl;
+  at::Tensor forward(const at::Tensor& map);
+
+ private:
+  PackedWeight packed_;
+};
+TORCH_MODULE(ConvTranspose2d);
 
 }  // namespace hqtrack

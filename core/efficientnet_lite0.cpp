@@ -27,7 +27,7 @@ EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
       const std::string name = "blocks." + std::to_string(blocks_.size()) + ".";
       const int64_t in = i == 0 ? stage.in_channels : stage.out_channels, middle = in * stage.expansion;
       const int64_t stride = i == 0 ? stage.stride : 1;
-      Block block;
+      InvertedBottleneck block;
       if (stage.expansion > 1) {
         block.expand = register_at(parent, name + "expand", Conv2d(torch::nn::Conv2dOptions(in, middle, 1)));
       }
@@ -42,11 +42,6 @@ EfficientNetLite0::EfficientNetLite0(torch::nn::Module& parent)
       blocks_.push_back(block);
     }
   }
-}
-
-at::Tensor EfficientNetLite0::Block::forward(const at::Tensor& x) {
-  const at::Tensor wide = expand.is_empty() ? x : expand(x, 0, 6), y = project(depthwise(wide, 0, 6));
-  return has_skip ? x + y : y;
 }
 
 EfficientNetLite0::Maps EfficientNetLite0::forward(const at::Tensor& image) {

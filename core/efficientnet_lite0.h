@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/dense.h"
+#include "core/inverted_bottleneck.h"
 
 namespace hqtrack {
 
@@ -25,13 +26,8 @@ class EfficientNetLite0 {
   Maps forward(const at::Tensor& image);
 
  private:
-  struct Block {
-    Conv2d expand{nullptr}, depthwise{nullptr}, project{nullptr};
-    bool has_skip = false;
-    at::Tensor forward(const at::Tensor& x);
-  };
   Conv2d stem_{nullptr};
-  std::vector<Block> blocks_;
+  std::vector<InvertedBottleneck> blocks_;
 };
 
 }  // namespace hqtrack

@@ -18,7 +18,7 @@
 namespace hqtrack {
 namespace {
 
-thread_local int shared_threads = 0;  // 0: as LibTorch's operators
+thread_local int num_shared = 0;  // 0: as LibTorch's operators
 
 // Outlives the call: a helper may look for work when none is left.
 struct Pieces {
@@ -45,11 +45,13 @@ struct Pieces {
 void set_threads(int operators, int shared) {
   at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo the next line
   omp_set_num_threads(operators);
-  shared_threads = shared;
+  num_shared = shared;
 }
 
+int shared_threads() { return num_shared > 0 ? num_shared : at::get_num_threads(); }
+
 void share_out(int64_t count, const std::function<void(int64_t)>& work) {
-  const int64_t threads = shared_threads > 0 ? shared_threads : at::get_num_threads();
+  const int64_t threads = shared_threads();
   const auto pieces = std::make_shared<Pieces>(&work, count);
   for (int64_t i = 1; i < std::min(threads, count); ++i) {
     at::launch([pieces] { pieces->take(); });
@@ -68,7 +70,7 @@ void give_way() {
 
 void run_both(const std::function<void()>& first, const std::function<void()>& second) {
   constexpr int kFewThreads = 2;
-  const int threads = shared_threads > 0 ? shared_threads : at::get_num_threads();
+  const int threads = shared_threads();
   if (threads < 2 || at::get_num_threads() > kFewThreads || !c10::InferenceMode::is_enabled()) {
     first();
     second();
@@ -76,7 +78,7 @@ void run_both(const std::function<void()>& first, const std::function<void()>& s
   }
   std::array<std::exception_ptr, 2> errors;
   const auto caller = std::this_thread::get_id();
-  const int operators = at::get_num_threads(), shared = shared_threads;
+  const int operators = at::get_num_threads(), shared = num_shared;
   const int stage = current_stage();
   share_out(2, [&](int64_t i) {
     c10::InferenceMode guard;

@@ -8,6 +8,8 @@ namespace hqtrack {
 /// CPU threads that work for the calling thread: of LibTorch's operators, which all wait for the slowest, and
 /// of `share_out`, the calling one included in both.
 void set_threads(int operators, int shared);
+/// Of `share_out`, as set for the calling thread.
+int shared_threads();
 
 /// Runs work(0) .. work(count - 1) on the calling thread and on helpers, as many as `set_threads` said
 /// (default: as LibTorch's operators). Each takes the next piece when it is ready, so helpers may be slow, or

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/cpu_kernels.h"
+#include "core/layers.h"
 
 namespace hqtrack {
 namespace {
@@ -151,6 +152,36 @@ TEST(Dense, InBFloat16DiffersByTheRoundingOfItsFactors) {
               at::conv2d(map.to(at::kDouble).abs(), pixel->weight.to(at::kDouble).abs()));
   EXPECT_EQ(at::equal(linear(x), exact), bf16_cpu_kernels() == nullptr)
       << "packed for the precision asked for";
+}
+
+// Of numbers that bfloat16 can hold: windows at edges, strides, maps wider than what goes through at once.
+TEST(Dense, FiltersInBFloat16EqualLibTorchs) {
+  at::manual_seed(10);
+  const c10::InferenceMode guard;
+  const auto round = [](const at::Tensor& values) { return values.to(at::kBFloat16).to(at::kFloat); };
+  using Options = torch::nn::Conv2dOptions;
+  for (const Options& options :
+       {Options(9, 20, 3).padding(1), Options(9, 33, 3).stride(2).padding(1), Options(16, 5, 2).stride(2),
+        Options(8, 12, 5).padding(2).bias(false), Options(3, 8, 3).padding(1)}) {
+    Conv2d layer(options);
+    layer->weight.copy_(round(layer->weight));
+    layer->precision = Precision::kBFloat16;
+    for (const GridSize size : {GridSize{9, 110}, {2, 2}, {30, 47}}) {
+      const at::Tensor map = round(at::randn({2, options.in_channels(), size.height, size.width}));
+      EXPECT_LT(largest_difference(layer(map), plain(layer, map)), 1e-4);
+      EXPECT_LT(largest_difference(layer(map, 0, 0.5), plain(layer, map).clamp(0, 0.5)), 1e-4);
+    }
+  }
+  for (const int64_t size : {2, 3}) {
+    for (const bool has_bias : {true, false}) {
+      ConvTranspose2d layer(torch::nn::ConvTranspose2dOptions(20, 12, size).stride(size).bias(has_bias));
+      layer->weight.copy_(round(layer->weight));
+      const at::Tensor map = round(at::randn({2, 20, 7, 53}));
+      const at::Tensor expected = layer(map).clone();
+      layer->precision = Precision::kBFloat16;
+      EXPECT_LT(largest_difference(layer(map), expected.to(at::kDouble)), 1e-4);
+    }
+  }
 }
 
 TEST(Dense, SeesThatWeightsHaveChanged) {
