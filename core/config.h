@@ -24,7 +24,7 @@ struct PropagationConfig {
   int64_t num_blocks = 3;
   int64_t width = 256;      // channels of the visual and of the identity branch
   int64_t key_width = 128;  // channels of queries and keys
-  int64_t self_pool = 1;    // cells an edge whose means self-attention looks at; 1: at each cell, as published
+  int64_t self_pool = 1;  // cells an edge whose means self-attention looks at; 1: at each cell, as published
 };
 
 /// How a frame becomes the network's input (docs/vmos.md, section 1).
@@ -123,9 +123,10 @@ struct RefinerConfig {
   /// "frame": each frame is encoded once, the prompt of an object is its box. "crop": the surroundings of
   /// each object are encoded, the prompt is its box and its mask.
   std::string mode = "frame";
-  double crop_margin = 0.2;      // around an object's box, times its longer edge; and besides:
-  int64_t crop_margin_px = 8;    // pixels
-  double prompt_residual = 0.0;  // share of a mask prompt's logits that is added to the refined mask
+  double crop_margin = 0.2;        // around an object's box, times its longer edge; and besides:
+  int64_t crop_margin_px = 8;      // pixels
+  double prompt_residual = 0.0;    // share of a mask prompt's logits that is added to the refined mask
+  std::string precision = "fp32";  // fp32 | bf16: of dot products on a CPU (core/precision.h)
 };
 
 /// Choice between tracked and refined masks (docs/hqsam.md, section 8).

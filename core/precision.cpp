@@ -14,9 +14,8 @@ Precision resolve_precision(const std::string& name) {
 
 void set_precision(torch::nn::Module& module, Precision precision) {
   for (const auto& layer : module.modules(/*include_self=*/false)) {
-    if (auto* const has_precision = dynamic_cast<HasPrecision*>(layer.get())) {
-      has_precision->precision = precision;
-    }
+    auto* const has_precision = dynamic_cast<HasPrecision*>(layer.get());
+    if (has_precision && has_precision->precision != precision) has_precision->precision = precision;
   }
 }
 

@@ -19,9 +19,8 @@ namespace {
 
 constexpr int64_t kMaskTokens = 4;  // one for the whole, three for ambiguous prompts
 
-torch::nn::ConvTranspose2d doubling(int64_t in_channels, int64_t out_channels) {
-  return torch::nn::ConvTranspose2d(
-      torch::nn::ConvTranspose2dOptions(in_channels, out_channels, 2).stride(2));
+ConvTranspose2d doubling(int64_t in_channels, int64_t out_channels) {
+  return ConvTranspose2d(torch::nn::ConvTranspose2dOptions(in_channels, out_channels, 2).stride(2));
 }
 
 Conv2d conv3x3(int64_t in_channels, int64_t out_channels) {

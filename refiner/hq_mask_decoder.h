@@ -55,7 +55,7 @@ class Upscaling {
   at::Tensor forward(const at::Tensor& map);
 
  private:
-  torch::nn::ConvTranspose2d first_, second_;
+  ConvTranspose2d first_, second_;
   ChannelNorm norm_;
 };
 

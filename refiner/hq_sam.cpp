@@ -51,6 +51,6 @@ RawMasks HqSamImpl::decode(const ImageEmbedding& image, const Prompts& prompts) 
   return mask_decoder_->forward(image, embedding);
 }
 
-at::Device HqSamImpl::device() const { return parameters().front().device(); }
+at::Device HqSamImpl::device() const { return prompt_encoder_->device(); }
 
 }  // namespace hqtrack

@@ -42,6 +42,8 @@ class PromptEncoderImpl : public torch::nn::Module {
   /// Where each cell of the grid is: [1, width, h, w]. Depends on the weights only.
   at::Tensor dense_code(GridSize grid);
 
+  at::Device device() const { return frequencies_.device(); }
+
  private:
   at::Tensor code(const at::Tensor& positions);
   at::Tensor embed_points(const Prompts& prompts);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/precision.h"
 #include "core/profile.h"
 #include "refiner/object_prompts.h"
 #include "refiner/preprocess.h"
@@ -49,6 +50,7 @@ void end_near(const PromptBox& box, at::Tensor& logits) {
 
 Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::move(network)), config_(config) {
   if (network_->is_training()) network_->eval();  // others may be using it
+  if (network_->device().is_cpu()) set_precision(*network_, resolve_precision(config_.precision));
 }
 
 ImageEmbedding Refiner::encode(const at::Tensor& image) {
