@@ -4,6 +4,10 @@
 #include <benchmark/benchmark.h>
 #include <c10/core/InferenceMode.h>
 
+#include <string>
+#include <vector>
+
+#include "core/precision.h"
 #include "refiner/preprocess.h"
 #include "refiner/refiner.h"
 
@@ -20,7 +24,15 @@ struct Subject {
     for (const auto& [name, sizes] : refiner_variants()) {
       if (name == variant) config.encoder = sizes;
     }
+    if (variant == "nano") {  // configs/nano.yaml
+      config.encoder.type = "efficientnet_lite0";
+      config.decoder = {.width = 128, .heads = 4, .mlp_width = 512};
+      config.image_size = 512;
+      config.multimask = false;
+      config.precision = "bf16";
+    }
     network = HqSam(config);
+    set_precision(*network, resolve_precision(config.precision));
   }
   RefinerConfig config;
   HqSam network{nullptr};
@@ -60,14 +72,16 @@ void preprocess(benchmark::State& state) {
 void encode(benchmark::State& state, const std::string& variant) {
   c10::InferenceMode guard;
   HqSam network = subject(variant).network;
-  const at::Tensor image = at::zeros({1, 3, 1024, 1024}).contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t edge = subject(variant).config.image_size;
+  const at::Tensor image = at::zeros({1, 3, edge, edge}).contiguous(at::MemoryFormat::ChannelsLast);
   for (auto _ : state) benchmark::DoNotOptimize(network->embed_image(image));
 }
 
 void decode(benchmark::State& state, const std::string& variant) {
   c10::InferenceMode guard;
   HqSam network = subject(variant).network;
-  const at::Tensor image = at::zeros({1, 3, 1024, 1024}).contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t edge = subject(variant).config.image_size;
+  const at::Tensor image = at::zeros({1, 3, edge, edge}).contiguous(at::MemoryFormat::ChannelsLast);
   const ImageEmbedding embedding = network->embed_image(image);
   const Prompts prompts = boxes(state.range(0));
   for (auto _ : state) benchmark::DoNotOptimize(network->decode(embedding, prompts));
@@ -87,8 +101,9 @@ void add_benchmarks() {
     return bench->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
   };
   measured(benchmark::RegisterBenchmark("preprocess", preprocess));
-  for (const auto& variant : refiner_variants()) {
-    const std::string& name = variant.first;
+  std::vector<std::string> names = {"nano"};
+  for (const auto& variant : refiner_variants()) names.push_back(variant.first);
+  for (const std::string& name : names) {
     measured(benchmark::RegisterBenchmark((name + "/encode").c_str(), encode, name));
     measured(benchmark::RegisterBenchmark((name + "/decode").c_str(), decode, name))->Arg(1)->Arg(3)->Arg(10);
     for (const std::string mode : {"frame", "crop"}) {

@@ -1,15 +1,14 @@
 #include "refiner/preprocess.h"
 
-#include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/ne.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "core/threads.h"
@@ -111,36 +110,48 @@ at::Tensor resize_down(const at::Tensor& image, int64_t height) {
   return out;
 }
 
-// [out, in]: the part of each source pixel in each target pixel of a smaller picture.
-at::Tensor area_weights(int64_t in, int64_t out) {
-  at::Tensor weights = at::zeros({out, in}, at::kDouble);
-  auto entries = weights.accessor<double, 2>();
-  const double ratio = static_cast<double>(in) / static_cast<double>(out);
-  for (int64_t i = 0; i < out; ++i) {
-    const double from = static_cast<double>(i) * ratio, to = from + ratio;
-    for (auto k = static_cast<int64_t>(from); k < in && static_cast<double>(k) < to; ++k) {
-      const double part =
-          std::min<double>(static_cast<double>(k + 1), to) - std::max<double>(static_cast<double>(k), from);
-      entries[i][k] = std::max(0.0, part) / ratio;
-    }
+/// What the pixels from `first` on contribute to a cell of a mask prompt.
+struct Cell {
+  int64_t first = 0;
+  std::vector<double> weights;
+};
+
+// add(source pixel, weight) for target pixel i of a smaller picture: the part of it that each covers.
+template <class Add>
+void add_areas(int64_t in, double ratio, int64_t i, Add add) {
+  const double from = static_cast<double>(i) * ratio, to = from + ratio;
+  for (auto k = static_cast<int64_t>(from); k < in && static_cast<double>(k) < to; ++k) {
+    const double part =
+        std::min<double>(static_cast<double>(k + 1), to) - std::max<double>(static_cast<double>(k), from);
+    add(k, std::max(0.0, part) / ratio);
   }
-  return weights;
 }
 
-// [out, in] for a larger picture: target pixels that lie in one source pixel are that, those across an edge
+// The same for a larger picture: target pixels that lie in one source pixel are that, those across an edge
 // blend the two by where the edge is. OpenCV's INTER_AREA does the same.
-at::Tensor stretched_weights(int64_t in, int64_t out) {
-  at::Tensor weights = at::zeros({out, in}, at::kDouble);
-  auto entries = weights.accessor<double, 2>();
-  const double ratio = static_cast<double>(in) / static_cast<double>(out), inverse = 1.0 / ratio;
-  for (int64_t i = 0; i < out; ++i) {
-    const int64_t left = std::min(static_cast<int64_t>(std::floor(static_cast<double>(i) * ratio)), in - 1);
-    double part = static_cast<double>(i + 1) - static_cast<double>(left + 1) * inverse;
-    part = part <= 0 ? 0.0 : part - std::floor(part);
-    entries[i][left] += 1 - part;
-    entries[i][std::min(left + 1, in - 1)] += part;
+template <class Add>
+void add_stretched(int64_t in, double ratio, int64_t i, Add add) {
+  const int64_t left = std::min(static_cast<int64_t>(std::floor(static_cast<double>(i) * ratio)), in - 1);
+  double part = static_cast<double>(i + 1) - static_cast<double>(left + 1) / ratio;
+  part = part <= 0 ? 0.0 : part - std::floor(part);
+  add(left, 1 - part);
+  add(std::min(left + 1, in - 1), part);
+}
+
+// Cells of one axis: means of kMaskStride pixels of the resized picture, zeros behind its end.
+std::vector<Cell> cells_of(int64_t in, int64_t resized, int64_t count, bool shrinks) {
+  const double ratio = static_cast<double>(in) / static_cast<double>(resized);
+  std::vector<Cell> cells(count);
+  for (int64_t i = 0; i < resized; ++i) {
+    Cell& cell = cells[i / kMaskStride];
+    const auto add = [&](int64_t k, double weight) {
+      if (cell.weights.empty()) cell.first = k;
+      cell.weights.resize(std::max(cell.weights.size(), static_cast<size_t>(k - cell.first + 1)));
+      cell.weights[k - cell.first] += weight / kMaskStride;
+    };
+    shrinks ? add_areas(in, ratio, i, add) : add_stretched(in, ratio, i, add);
   }
-  return weights;
+  return cells;
 }
 
 void check_image(const at::Tensor& image) {
@@ -187,30 +198,40 @@ at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int
   const uint8_t* const source = image.const_data_ptr<uint8_t>();
   float* const target = out.mutable_data_ptr<float>();
   const int64_t left_out = form.shift_px * 3;  // of a row
-  for (int64_t y = form.shift_px; y < height; ++y) {
-    const uint8_t* const pixels = source + y * row_values;
-    float* const row = target + (y - form.shift_px) * size.width * 3;
-    for (int64_t i = left_out; i < row_values; ++i) row[i - left_out] = table[i % 3][pixels[i]];
-  }
+  share_out_rows(height - form.shift_px, [&](int64_t y) {
+    const uint8_t* const end = source + (y + form.shift_px + 1) * row_values;
+    float* value = target + y * size.width * 3;
+    for (const uint8_t* pixel = end - row_values + left_out; pixel < end; pixel += 3, value += 3) {
+      for (int c = 0; c < 3; ++c) value[c] = table[c][pixel[c]];
+    }
+  });
   return out.permute({0, 3, 1, 2});
 }
 
 at::Tensor mask_prompt(const at::Tensor& mask, GridSize resized, GridSize input) {
   TORCH_CHECK(mask.dim() == 2, "mask prompt: expected [H, W], found ", mask.sizes());
-  const at::Tensor inside = mask.ne(0).to(at::kDouble);
-  const bool has_size = mask.size(0) == resized.height && mask.size(1) == resized.width;
-  const bool shrinks = mask.size(0) >= resized.height && mask.size(1) >= resized.width;
-  const auto weights = shrinks ? area_weights : stretched_weights;
-  const auto resize = [&] {
-    const at::Tensor rows = weights(mask.size(0), resized.height),
-                     columns = weights(mask.size(1), resized.width);
-    return at::matmul(at::matmul(rows, inside), columns.t());
-  };
-  const at::Tensor covered = has_size ? inside : resize();
-  const at::Tensor framed =
-      at::constant_pad_nd(covered, {0, input.width - resized.width, 0, input.height - resized.height});
-  const at::Tensor coverage = at::avg_pool2d(framed.unsqueeze(0).unsqueeze(0), kMaskStride);
-  return ((coverage - 0.5) * 12).clamp(-6, 6).to(at::kFloat);
+  const at::Tensor inside = mask.ne(0).contiguous();
+  const int64_t height = mask.size(0), width = mask.size(1);
+  const bool shrinks = height >= resized.height && width >= resized.width;
+  const std::vector<Cell> rows = cells_of(height, resized.height, input.height / kMaskStride, shrinks),
+                          columns = cells_of(width, resized.width, input.width / kMaskStride, shrinks);
+  at::Tensor out = at::empty({1, 1, input.height / kMaskStride, input.width / kMaskStride}, at::kFloat);
+  float* logit = out.mutable_data_ptr<float>();
+  std::vector<double> line(width);  // coverage of a row of cells
+  for (const Cell& row : rows) {
+    std::fill(line.begin(), line.end(), 0.0);
+    const bool* pixels = inside.const_data_ptr<bool>() + row.first * width;
+    for (const double weight : row.weights) {
+      for (int64_t x = 0; x < width; ++x) line[x] += weight * static_cast<double>(pixels[x]);
+      pixels += width;
+    }
+    for (const Cell& column : columns) {
+      const double coverage =
+          std::inner_product(column.weights.begin(), column.weights.end(), line.begin() + column.first, 0.0);
+      *logit++ = static_cast<float>(std::clamp((coverage - 0.5) * 12, -6.0, 6.0));
+    }
+  }
+  return out;
 }
 
 Prompts to_resized(const Prompts& prompts, GridSize picture, GridSize resized) {

@@ -16,7 +16,7 @@ constexpr double kEps = 1e-6;
 at::Tensor as_bytes(const at::Tensor& mask) {
   TORCH_CHECK(mask.dim() == 2 && mask.device().is_cpu(), "mask: expected [H, W] on the CPU, found ",
               mask.toString(), " ", mask.sizes());
-  return mask.ne(0).to(at::kByte).contiguous();
+  return (mask.scalar_type() == at::kBool ? mask : mask.ne(0)).contiguous().view(at::kByte);
 }
 
 struct Counts {
