@@ -44,7 +44,7 @@ float dot(const float* a, const float* b, int64_t width) {
 
 // The direction in which rows vary most, nearly: some steps of the power iteration, over a sample.
 std::vector<float> main_direction(const RowsView& rows, const int64_t* order, int64_t count) {
-  constexpr int64_t kSample = 128, kSteps = 4;
+  constexpr int64_t kSample = 32, kSteps = 3;
   const int64_t width = rows.width, step = std::max<int64_t>(1, count / kSample);
   const auto num_samples = static_cast<float>(groups_of(count, step));
   std::vector<float> mean(width), direction(width), next(width), centred(width);
