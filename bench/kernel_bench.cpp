@@ -7,6 +7,7 @@
 #include "core/attention.h"
 #include "core/dense.h"
 #include "core/depthwise.h"
+#include "core/grouped_attention.h"
 
 // The CPU kernels on the sizes of configs/nano.yaml for a frame of 854x480 (maps of 29x51 and 15x26 cells),
 // each beside LibTorch's operators for the same formula.
@@ -69,6 +70,36 @@ void frames(benchmark::internal::Benchmark* bench) {
 BENCHMARK(attention<Precision::kFloat32>)->Apply(frames);
 BENCHMARK(attention<Precision::kBFloat16>)->Apply(frames);
 BENCHMARK(attention_plain)->Apply(frames);
+
+// --- the same in groups, at the sizes of configs/hqtrack.yaml (61x107 cells) and of the embedded model:
+// frames in memory, and the thousandths of a frame that are looked at one by one (0: all)
+
+template <Precision precision>
+void grouped_attention(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const bool is_full = state.range(0) != 0;
+  const int64_t cells = is_full ? 61 * 107 : kGrid8.area(), key_width = is_full ? 64 : 48,
+                value_width = is_full ? 512 : 192, num_exact = state.range(2) * cells / 1000;
+  const at::Tensor q = at::randn({1, cells, key_width}),
+                   k = at::randn({1, state.range(1) * cells, key_width}),
+                   v = at::randn({1, state.range(1) * cells, value_width});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(num_exact > 0 ? attend_by_groups(q, k, v, num_exact, precision)
+                                           : attend(q, k, v, precision));
+  }
+}
+
+void grouped_sizes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"full", "frames", "exact"})->Unit(benchmark::kMillisecond)->UseRealTime();
+  for (const int64_t is_full : {0, 1}) {
+    for (const int64_t frames : {1, 2, 3, 4, 6, 8, 12}) {
+      for (const int64_t exact : {0, 1000, 500}) bench->Args({is_full, frames, exact});
+    }
+  }
+}
+
+BENCHMARK(grouped_attention<Precision::kFloat32>)->Apply(grouped_sizes);
+BENCHMARK(grouped_attention<Precision::kBFloat16>)->Apply(grouped_sizes);
 
 // --- local attention; the plain form is a dense one under a mask
 

@@ -31,7 +31,7 @@ is not there, weights are made up; speed does not depend on them. For example:
   --objects N      1 to 255, by default 3; discs over the first frame of VIDEO
   --frames N       frames to measure, by default 20
   --json FILE      all figures; - is stdout, in place of the table
-  --config, --set, --device, --threads   as hqtrack track has them
+  --config, --preset, --set, --device, --threads   as hqtrack track has them
 )";
 
 struct BenchArguments {
@@ -67,6 +67,7 @@ std::optional<BenchArguments> parse_bench_arguments(std::span<const std::string>
     options.add_options()(name, po::value<std::string>());
   }
   add_network_options(options);
+  add_preset_option(options);
   const auto line = parse_command_line(args, kHelp, options, {}, 0);
   if (!line) return std::nullopt;
   BenchArguments arguments;

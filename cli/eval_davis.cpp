@@ -42,7 +42,7 @@ boundary IoU and frames/s. Example:
   --by-kind, --by-score, --attributes FILE   also tables of sequence names, of
                     the tracker's own score, of DAVIS's db_info.yaml
   --jobs N          sequences at a time (1)
-  --config, --weights, --set, --device, --threads   as hqtrack track has them
+  --config, --weights, --preset, --set, --device, --threads   as track has them
 )";
 
 struct DavisArguments {
@@ -62,6 +62,7 @@ po::options_description davis_options() {
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   add_network_options(options);
+  add_preset_option(options);
   add_eval_options(options);
   options.add_options()("root", text())("list", text())("masks", text())("zip", text())("results", text())(
       "weights", text())("jobs", text())("attributes", text())("by-kind", po::bool_switch())(
@@ -79,7 +80,7 @@ void check_meaning(const CommandLine& line) {
   if (line.has("zip") && !line.has("masks") && !line.has("results"))
     refuse("zip", "out --masks or --results");
   if (!line.has("results")) return;
-  for (const char* option : {"masks", "config", "weights", "set", "device", "threads", "jobs"}) {
+  for (const char* option : {"masks", "config", "weights", "preset", "set", "device", "threads", "jobs"}) {
     if (line.has(option)) refuse(option, " --results");
   }
   for (const char* option : {"from-boxes", "by-score"}) {

@@ -38,7 +38,7 @@ Robustness, not-reported and drift-rate error, absence detection. Example:
                     never reported
   --json, --csv, --report FILE   all scores; the report is one HTML page
   --against FILE    compare with another run: its --json
-  --config, --weights, --set, --device, --threads   as hqtrack track has them
+  --config, --weights, --preset, --set, --device, --threads   as track has them
 )";
 
 struct VotsEvalArguments {
@@ -54,6 +54,7 @@ std::optional<VotsEvalArguments> parse_arguments(std::span<const std::string> ar
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   add_network_options(options);
+  add_preset_option(options);
   add_eval_options(options);
   options.add_options()("dataset", text())("results", text())("run", po::bool_switch())("jobs", text())(
       "weights", text());
@@ -63,7 +64,7 @@ std::optional<VotsEvalArguments> parse_arguments(std::span<const std::string> ar
   if (!dataset) throw UsageError("--dataset: expected the folder of the data set, found none");
   if (!results) throw UsageError("--results: expected the folder of the results, found none");
   const bool tracks = line->options["run"].as<bool>();
-  for (const char* option : {"jobs", "config", "weights", "set", "device", "threads"}) {
+  for (const char* option : {"jobs", "config", "weights", "preset", "set", "device", "threads"}) {
     if (!tracks && line->has(option)) {
       throw UsageError("--" + std::string(option) + ": has no meaning without --run");
     }

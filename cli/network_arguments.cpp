@@ -8,10 +8,44 @@
 #include <thread>
 
 #include "cli/paths.h"
+#include "core/error.h"
 #include "core/log.h"
 
 namespace hqtrack {
 namespace po = boost::program_options;
+namespace {
+
+struct Preset {
+  std::string name;
+  std::vector<std::string> settings;
+};
+
+// What each costs and gains: docs/performance.md.
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> kPresets = {
+      {"exact",
+       {"tracker.precision=fp32", "tracker.propagation_16x.exact_frames=0",
+        "tracker.propagation_8x.exact_frames=0"}},
+      {"balanced",
+       {"tracker.precision=bf16", "tracker.propagation_16x.exact_frames=0",
+        "tracker.propagation_8x.exact_frames=1"}},
+      {"fast",
+       {"tracker.precision=bf16", "tracker.propagation_16x.exact_frames=0",
+        "tracker.propagation_8x.exact_frames=0.5"}},
+  };
+  return kPresets;
+}
+
+std::vector<std::string> settings_of_preset(const std::string& name) {
+  std::string expected;
+  for (const Preset& preset : presets()) {
+    if (preset.name == name) return preset.settings;
+    expected += (expected.empty() ? "" : ", ") + preset.name;
+  }
+  throw UsageError("--preset: expected one of " + expected + ", found '" + name + "'");
+}
+
+}  // namespace
 
 void add_network_options(po::options_description& options) {
   const auto text = [] { return po::value<std::string>(); };
@@ -19,12 +53,18 @@ void add_network_options(po::options_description& options) {
       "device", text())("threads", text());
 }
 
+void add_preset_option(po::options_description& options) {
+  options.add_options()("preset", po::value<std::string>());
+}
+
 NetworkArguments parse_network(const CommandLine& line) {
   NetworkArguments arguments{.config_file = line.given("config").value_or(""),
                              .weights_file = line.given("weights").value_or(""),
-                             .overrides = line.texts("set"),
+                             .overrides = {},
                              .device = line.given("device").value_or("auto"),
                              .num_threads = std::nullopt};
+  if (line.has("preset")) arguments.overrides = settings_of_preset(line.text("preset"));
+  for (const std::string& setting : line.texts("set")) arguments.overrides.push_back(setting);
   constexpr int64_t kMostThreads = 1024;
   if (line.has("threads"))
     arguments.num_threads = parse_integer("--threads", line.text("threads"), 1, kMostThreads);

@@ -15,7 +15,7 @@ namespace hqtrack {
 /// Which network a command runs, and on what.
 struct NetworkArguments {
   std::filesystem::path config_file, weights_file;  // empty: not given
-  std::vector<std::string> overrides;               // key.sub=value
+  std::vector<std::string> overrides;               // key.sub=value: those of --preset, then those of --set
   std::string device = "auto";
   std::optional<int64_t> num_threads;
 };
@@ -23,7 +23,10 @@ struct NetworkArguments {
 /// Adds --config, --set, --device and --threads.
 void add_network_options(boost::program_options::options_description& options);
 
-/// Reads them, and --weights where the command has it. Throws UsageError.
+/// Adds --preset, for commands that track: a named set of settings between the configuration and --set.
+void add_preset_option(boost::program_options::options_description& options);
+
+/// Reads them, and --weights where the command has it. Throws UsageError, for an unknown preset too.
 NetworkArguments parse_network(const CommandLine& line);
 
 /// Sets the number of threads, where one is asked for; more than the machine has are not used, and that is

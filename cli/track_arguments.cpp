@@ -35,11 +35,11 @@ images (frames/%05d.jpg), or - for standard input. For example:
   --start T, --duration T   part of the video: seconds or [HH:]MM:SS.mmm
   --config FILE        network and output settings (configs/nano.yaml)
   --weights FILE       weights instead of those the configuration names
+  --preset NAME        exact, balanced or fast, before --set (performance.md)
   --set KEY=VALUE      one setting of the configuration; repeatable
   --device NAME        auto (default), cpu, cuda:N
   --threads N          CPU threads of the network (default: one a core)
-  --overwrite          replace outputs that exist; in DIR all numbered masks
-  --quiet              only errors on stderr: no progress, no summary
+  --overwrite, --quiet   replace outputs that exist; only errors on stderr
 At least one of --output, --masks and --events is needed. Ctrl-C completes them.
 )";
 
@@ -62,6 +62,7 @@ po::options_description track_options() {
   po::options_description options;
   add_prompt_options(options);
   add_network_options(options);
+  add_preset_option(options);
   options.add_options()("output,o", texts())("masks", text())("events", texts())("prompts", text())(
       "start", text())("duration", text())("hwaccel", text())("live", po::bool_switch())(
       "rtsp-transport", text())("timeout", text())("segment", text())("max-outage", text())(

@@ -39,6 +39,7 @@ drives it, the second is what the toolkit then calls. Example:
   --log FILE            messages (default: none); nothing else is ever printed
   --config FILE         network settings (configs/nano.yaml)
   --weights FILE        weights instead of those the configuration names
+  --preset NAME         exact, balanced or fast, before --set (performance.md)
   --set KEY=VALUE       one setting of the configuration; repeatable
   --device NAME         auto (default), cpu, cuda:N
   --threads N           CPU threads of the network (default: one a core)
@@ -55,6 +56,7 @@ std::optional<VotsArguments> parse_vots_arguments(std::span<const std::string> a
   const auto text = [] { return po::value<std::string>(); };
   po::options_description options;
   add_network_options(options);
+  add_preset_option(options);
   options.add_options()("init-workspace", text())("stack", text())("name", text())("region", text())(
       "folder", text())("log", text())("weights", text());
   const auto line = parse_command_line(args, kHelp, options, {}, 0);

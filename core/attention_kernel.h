@@ -29,8 +29,15 @@ struct AttentionKernel {
     const float* row_scores = nullptr;     // [num_queries, num_keys / map_width]
     const float* column_scores = nullptr;  // [num_queries, map_width]
     int64_t map_width = 0;
+    // Further values whose scores are known already, scaled.
+    const float* scored = nullptr;         // [num_queries, num_scored]
+    const float* scored_values = nullptr;  // [num_scored, value_width], packed
+    int64_t num_scored = 0;
   };
   void (*attend)(const Rows& rows);
+
+  /// Adds softmax of each row of scores [num_queries, count], summed over the rows, to shares [count].
+  void (*add_shares)(const float* scores, int64_t num_queries, int64_t count, float* shares);
 
   /// Local attention of the queries [y, y + num_rows) x [x, x + num_columns) of a map of tokens: each sees
   /// the (2 radius + 1)^2 cells around it, as far as they are on the map.

@@ -96,6 +96,28 @@ void attend(const AttentionKernel::Rows& rows) {
       maximum[i] = -std::numeric_limits<float>::infinity();
       sum[i] = 0.0f;
     }
+    bool is_first = true;
+    // Adds `count` of `all` values, those from `key` on, whose scores are in the tile.
+    const auto accumulate = [&](const float* values, int64_t all, int64_t key, int64_t count, float scale) {
+      for (int64_t i = 0; i < queries; ++i) {
+        const float rescale = softmax_step(scores + i * kKeyBlock, count, scale, maximum[i], sum[i]);
+        pack_row(scores + i * kKeyBlock, count, scores + i * kKeyBlock);
+        if (!is_first && rescale != 1.0f) scale_row(sums + i * out_width, out_width, rescale);
+      }
+      for (int64_t p = 0; p < value_panels; ++p) {
+        multiply_rows(queries, scores, kKeyBlock, values + (p * words_of(all) + words_of(key)) * kPanel,
+                      words_of(count), sums + p * kPanel, out_width, !is_first);
+      }
+      is_first = false;
+    };
+    for (int64_t key = 0; key < rows.num_scored; key += kKeyBlock) {
+      const int64_t count = at_most(kKeyBlock, rows.num_scored - key);
+      for (int64_t i = 0; i < queries; ++i) {
+        std::memcpy(scores + i * kKeyBlock, rows.scored + (start + i) * rows.num_scored + key,
+                    count * sizeof(float));
+      }
+      accumulate(rows.scored_values, rows.num_scored, key, count, 1.0f);
+    }
     for (int64_t key = 0; key < rows.num_keys; key += kKeyBlock) {
       const int64_t count = at_most(kKeyBlock, rows.num_keys - key);
       const bool has_places = rows.row_scores != nullptr;
@@ -106,16 +128,7 @@ void attend(const AttentionKernel::Rows& rows) {
         multiply_rows(queries, q, query_stride, rows.keys + (key + p * kPanel) * key_words, key_words,
                       scores + p * kPanel, kKeyBlock, has_places);
       }
-      for (int64_t i = 0; i < queries; ++i) {
-        const float rescale = softmax_step(scores + i * kKeyBlock, count, rows.scale, maximum[i], sum[i]);
-        pack_row(scores + i * kKeyBlock, count, scores + i * kKeyBlock);
-        if (key > 0 && rescale != 1.0f) scale_row(sums + i * out_width, out_width, rescale);
-      }
-      for (int64_t p = 0; p < value_panels; ++p) {
-        multiply_rows(queries, scores, kKeyBlock,
-                      rows.values + (p * words_of(rows.num_keys) + words_of(key)) * kPanel, words_of(count),
-                      sums + p * kPanel, out_width, key > 0);
-      }
+      accumulate(rows.values, rows.num_keys, key, count, rows.scale);
     }
     for (int64_t i = 0; i < queries; ++i) {
       const float factor = 1.0f / sum[i];
@@ -124,6 +137,19 @@ void attend(const AttentionKernel::Rows& rows) {
     }
   }
   __builtin_free(scores);
+}
+
+void add_shares(const float* scores, int64_t num_queries, int64_t count, float* shares) {
+  float* const row = static_cast<float*>(__builtin_malloc(count * sizeof(float)));
+  if (!row) __builtin_trap();
+  for (int64_t i = 0; i < num_queries; ++i) {
+    std::memcpy(row, scores + i * count, count * sizeof(float));
+    float maximum = -std::numeric_limits<float>::infinity(), sum = 0.0f;
+    softmax_step(row, count, 1.0f, maximum, sum);
+    const float factor = 1.0f / sum;
+    for (int64_t j = 0; j < count; ++j) shares[j] += row[j] * factor;
+  }
+  __builtin_free(row);
 }
 
 // The cells that a window's queries see together, and how its scratch memory is laid out.

@@ -210,6 +210,7 @@ class Fields {
     integer(key + ".width", propagation.width, {8, 4096, 8});
     integer(key + ".key_width", propagation.key_width, {1, 4096});
     integer(key + ".self_pool", propagation.self_pool, {1, 8});
+    real(key + ".exact_frames", propagation.exact_frames, {0.0, 1024.0});
   }
 
   void bind_tracker(TrackerConfig& tracker) {

@@ -25,6 +25,9 @@ struct PropagationConfig {
   int64_t width = 256;      // channels of the visual and of the identity branch
   int64_t key_width = 128;  // channels of queries and keys
   int64_t self_pool = 1;  // cells an edge whose means self-attention looks at; 1: at each cell, as published
+  /// Of long-term memory, on a CPU: as many of its cells as these frames have are looked at one by one, those
+  /// that hold most of the attention, all others in groups (core/grouped_attention.h). 0: all one by one.
+  double exact_frames = 0.0;
 };
 
 /// How a frame becomes the network's input (docs/vmos.md, section 1).

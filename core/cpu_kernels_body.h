@@ -11,7 +11,7 @@
 namespace hqtrack {
 
 extern const CpuKernels HQTRACK_KERNELS;
-const CpuKernels HQTRACK_KERNELS{.attention = {pack_values, attend, attend_window, window_scratch},
+const CpuKernels HQTRACK_KERNELS{.attention = {pack_values, attend, add_shares, attend_window, window_scratch},
                                  .depthwise = {convolve_rows},
                                  .matrix = {kPanel, kDepthPerWord, pack_rows, multiply_matrix}};
 

@@ -4,7 +4,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/silu.h>
 
+#include <cmath>
+
 #include "core/attention.h"
+#include "core/grouped_attention.h"
 
 namespace hqtrack {
 namespace {
@@ -35,7 +38,12 @@ at::Tensor GatedProjectionImpl::project(const at::Tensor& values, const at::Tens
 
 Propagated LongTermPropagationImpl::forward(const at::Tensor& query, const MemoryFrame& memory,
                                             const at::Tensor& gate, GridSize grid) {
-  Propagated result = split_labels(attend(query, memory.key, values_with_labels(memory), precision), memory);
+  const at::Tensor values = values_with_labels(memory);
+  const auto num_exact = static_cast<int64_t>(std::ceil(exact_frames_ * static_cast<double>(grid.area())));
+  Propagated result =
+      split_labels(num_exact > 0 ? attend_by_groups(query, memory.key, values, num_exact, precision)
+                                 : attend(query, memory.key, values, precision),
+                   memory);
   result.tokens = project(result.tokens, gate, grid);
   return result;
 }

@@ -34,12 +34,17 @@ class GatedProjectionImpl : public torch::nn::Module, public HasPrecision {
   Linear projection{nullptr};
 };
 
-/// Attention to all of long-term memory.
+/// Attention to all of long-term memory; with `exact_frames` above 0 most of its cells in groups
+/// (PropagationConfig).
 class LongTermPropagationImpl : public GatedProjectionImpl {
  public:
-  using GatedProjectionImpl::GatedProjectionImpl;
+  LongTermPropagationImpl(int64_t width, double exact_frames)
+      : GatedProjectionImpl(width), exact_frames_(exact_frames) {}
   Propagated forward(const at::Tensor& query, const MemoryFrame& memory, const at::Tensor& gate,
                      GridSize grid);
+
+ private:
+  double exact_frames_;
 };
 TORCH_MODULE(LongTermPropagation);
 

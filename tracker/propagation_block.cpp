@@ -30,7 +30,7 @@ PropagationBlockImpl::PropagationBlockImpl(const PropagationConfig& config, int6
     id_norm1 = register_module("id_norm1", layer_norm(d));
     linear_ID_U = register_module("linear_ID_U", Linear(d, 2 * d));
   }
-  long_term_attn = register_module("long_term_attn", LongTermPropagation(d));
+  long_term_attn = register_module("long_term_attn", LongTermPropagation(d, config.exact_frames));
   short_term_attn =
       register_module("short_term_attn", ShortTermPropagation(d, config.key_width, local_radius));
   norm2 = register_module("norm2", layer_norm(d));

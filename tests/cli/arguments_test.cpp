@@ -257,6 +257,27 @@ TEST(TrackArguments, OutputsMayNotBeInputs) {
             "no error");
 }
 
+TEST(TrackArguments, PresetComesBeforeSettings) {
+  const auto settings_of = [](const Texts& more) {
+    Texts args = {"in.mp4", "--mask", "m.png", "-o", "x.mp4"};
+    args.insert(args.end(), more.begin(), more.end());
+    return parse_track_arguments(args)->network.overrides;
+  };
+  EXPECT_EQ(settings_of({}), Texts());
+  for (const char* preset : {"exact", "balanced", "fast"}) {
+    const Texts settings = settings_of({"--set", "tracker.precision=fp32", "--preset", preset});
+    ASSERT_GT(settings.size(), 1U);
+    EXPECT_EQ(settings.back(), "tracker.precision=fp32");
+    const Config config = load_config(testing::repository_root() / "configs/hqtrack.yaml", settings);
+    EXPECT_EQ(config.tracker.precision, "fp32");
+    EXPECT_EQ(config.tracker.propagation_8x.exact_frames > 0, preset != std::string("exact"));
+  }
+  EXPECT_EQ(usage_error([&] {
+              settings_of({"--preset", "quick"});
+            }),
+            "--preset: expected one of exact, balanced, fast, found 'quick'");
+}
+
 TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
   const std::string help = kTrackHelp;
   const Texts lines = testing::lines_of(help);
@@ -266,7 +287,7 @@ TEST(TrackArguments, HelpFitsTheScreenAndNamesEveryOption) {
        {"-o, --output", "--masks",   "--events",    "--mask ",  "--box",     "--point",
         "--at",         "--id",      "--prompts",   "--name",   "--start",   "--duration",
         "--live",       "--segment", "--control",   "--config", "--weights", "--set",
-        "--device",     "--threads", "--overwrite", "--quiet"}) {
+        "--device",     "--threads", "--overwrite", "--quiet",  "--preset"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }
 }

@@ -78,6 +78,24 @@ TEST(BenchProgram, MakesUpWeightsThatAreNotThere) {
   EXPECT_EQ(report["stages"].size(), 14);
 }
 
+TEST(BenchProgram, TakesAPresetBeforeSettings) {
+  const TemporaryFolder folder;
+  const auto config = write_tiny_model(folder.path());
+  const auto flops_of_8x = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> options = {"--input", "synthetic:128x96"};
+    options.insert(options.end(), more.begin(), more.end());
+    double flops = 0;
+    for (const Json& stage : report_of(bench(config, options))["stages"]) {
+      if (stage["stage"] == "8x block") flops = stage["flops"];
+    }
+    return flops;
+  };
+  const double exact = flops_of_8x({"--preset", "exact"});
+  EXPECT_EQ(flops_of_8x({}), exact);
+  EXPECT_NE(flops_of_8x({"--preset", "fast"}), exact);
+  EXPECT_EQ(flops_of_8x({"--set", "tracker.propagation_8x.exact_frames=0", "--preset", "fast"}), exact);
+}
+
 TEST(BenchProgram, PrintsATable) {
   const TemporaryFolder folder;
   const auto config = write_tiny_model(folder.path());
@@ -98,7 +116,8 @@ TEST(BenchProgram, SaysWhatIsWrong) {
       {{"--objects", "0"}, 2},           {{"--input", "synthetic:128"}, 2},
       {{"--input", "synthetic:x96"}, 2}, {{"--input", "synthetic:127x96"}, 2},
       {{"--input", "nowhere.mp4"}, 5},   {{"--input", (folder.path() / "short.mp4").string()}, 5},
-      {{"--set", "no.such=key"}, 3},     {{"--device", "cuda:77"}, 7}};
+      {{"--set", "no.such=key"}, 3},     {{"--preset", "quick"}, 2},
+      {{"--device", "cuda:77"}, 7}};
   for (const auto& [options, code] : cases) {
     std::vector<std::string> args = {"bench", "--config", config.string()};
     args.insert(args.end(), options.begin(), options.end());
