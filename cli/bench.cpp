@@ -6,8 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/interruption.h"
+#include "cli/memory_budget.h"
 #include "cli/network_arguments.h"
 #include "core/error.h"
+#include "io/frame_source.h"
 #include "io/output_file.h"
 #include "pipeline/benchmark.h"
 
@@ -31,13 +34,15 @@ is not there, weights are made up; speed does not depend on them. For example:
   --objects N      1 to 255, by default 3; discs over the first frame of VIDEO
   --frames N       frames to measure, by default 20
   --json FILE      all figures; - is stdout, in place of the table
-  --config, --preset, --set, --device, --threads   as hqtrack track has them
+  --config, --preset, --set, --device, --threads, --memory-budget   as hqtrack
+                   track has them
 )";
 
 struct BenchArguments {
   BenchmarkOptions options;
   std::string json_output;
   NetworkArguments network;
+  std::optional<int64_t> memory_budget_bytes;
 };
 
 void parse_input(const std::string& input, BenchmarkOptions& options) {
@@ -63,7 +68,7 @@ void parse_input(const std::string& input, BenchmarkOptions& options) {
 
 std::optional<BenchArguments> parse_bench_arguments(std::span<const std::string> args) {
   po::options_description options;
-  for (const char* name : {"input", "objects", "frames", "json"}) {
+  for (const char* name : {"input", "objects", "frames", "json", "memory-budget"}) {
     options.add_options()(name, po::value<std::string>());
   }
   add_network_options(options);
@@ -76,7 +81,20 @@ std::optional<BenchArguments> parse_bench_arguments(std::span<const std::string>
   arguments.options.num_frames = parse_integer("--frames", line->text("frames", "20"), 2, 1'000'000);
   arguments.json_output = line->given("json").value_or("");
   arguments.network = parse_network(*line);
+  arguments.memory_budget_bytes = parse_memory_budget(*line);
   return arguments;
+}
+
+RunSize size_of(const BenchmarkOptions& options) {
+  RunSize size{.height = options.height,
+               .width = options.width,
+               .num_objects = options.num_objects,
+               .writes_video = true};
+  if (options.input.empty()) return size;
+  const auto source = open_source(options.input);
+  size.height = source->info().height;
+  size.width = source->info().width;
+  return size;
 }
 
 double mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
@@ -124,10 +142,15 @@ std::string to_json(const BenchmarkReport& report) {
             {"stages", Json::array()},
             {"frame_ms_p50", report.frame_p50_ms},
             {"frame_ms_p95", report.frame_p95_ms},
+            {"tenths", Json::array()},
             {"frames_per_second", report.frames_per_second},
             {"peak_resident_bytes", report.peak_resident_bytes},
             {"peak_device_bytes", nullptr}};
   if (report.peak_device_bytes) json["peak_device_bytes"] = *report.peak_device_bytes;
+  for (const TenthFigures& tenth : report.tenths) {
+    json["tenths"].push_back(
+        {{"frame_ms_p50", tenth.frame_p50_ms}, {"resident_bytes", tenth.resident_bytes}});
+  }
   for (const StageFigures& stage : report.stages) {
     json["stages"].push_back({{"stage", to_string(stage.stage)},
                               {"ms_p50", stage.p50_ms},
@@ -146,7 +169,13 @@ int run_bench(std::span<const std::string> args) {
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
   const Config config = load_config(arguments->network);
   use_threads(arguments->network);
-  const BenchmarkReport report = run_benchmark(config, arguments->network.device, arguments->options);
+  const Interruption interruption;
+  BenchmarkOptions options = arguments->options;
+  const MemoryPlan plan =
+      keep_to_budget(config, arguments->network, size_of(options), arguments->memory_budget_bytes);
+  options.staging = plan.staging;
+  options.interrupted = interruption.token();
+  const BenchmarkReport report = run_benchmark(plan.config, arguments->network.device, options);
   if (arguments->json_output == "-") {
     std::fputs(to_json(report).c_str(), stdout);
     return static_cast<int>(ExitCode::kSuccess);

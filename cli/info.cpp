@@ -116,6 +116,12 @@ Json video_info(const std::string& url) {
   return info;
 }
 
+// Nobody may ever write to it, and who does may have one reader in mind.
+void check_no_pipe(const std::string& file) {
+  std::error_code ignored;
+  if (fs::is_fifo(file, ignored)) throw MediaError(file + ": expected a file or URL, found a pipe");
+}
+
 bool is_weights_file(const fs::path& file) {
   const std::string extension = file.extension().string();
   if (extension == ".safetensors" || extension == ".pth" || extension == ".pt" || extension == ".ckpt")
@@ -249,12 +255,12 @@ int run_info(std::span<const std::string> args) {
   void (*print)(const Json&) = print_program;
   if (line->positional.empty()) {
     info = program_info();
-  } else if (const std::string& file = line->positional[0]; is_weights_file(file)) {
-    info = weights_info(file);
-    print = print_weights;
   } else {
-    info = video_info(file);
-    print = print_video;
+    const std::string& file = line->positional[0];
+    check_no_pipe(file);
+    const bool is_weights = is_weights_file(file);
+    info = is_weights ? weights_info(file) : video_info(file);
+    print = is_weights ? print_weights : print_video;
   }
   if (line->options["json"].as<bool>()) {
     // File names need not be UTF-8.

@@ -36,4 +36,10 @@ void prepare_process() {
   keep_freed_memory();
 }
 
+void give_back_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  ::malloc_trim(0);
+}
+
 }  // namespace hqtrack

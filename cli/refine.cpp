@@ -176,8 +176,9 @@ class RefineRun {
       progress_.advance();
     }
     progress_.wipe();
-    outputs_.finish();
-    return progress_.done() == num_tasks();
+    const bool is_complete = progress_.done() == num_tasks();
+    outputs_.finish(is_complete);
+    return is_complete;
   }
 
   /// "11 of 12 pictures in 8.1 s, 30 objects, in out".

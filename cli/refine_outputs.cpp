@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "io/mask_reader.h"
 #include "io/output_file.h"
 #include "refiner/cutout.h"
@@ -150,8 +151,14 @@ void RefineOutputs::end_picture() {
   image_ = labels_ = surest_ = at::Tensor();
 }
 
-void RefineOutputs::finish() {
-  if (formats_.contains(RefineFormat::kCoco)) write_coco(folder_ / kCocoName, coco_);
+void RefineOutputs::finish(bool is_complete) {
+  if (!formats_.contains(RefineFormat::kCoco)) return;
+  const fs::path file = folder_ / kCocoName;
+  if (!is_complete && fs::exists(file)) {
+    log_warning(file.string() + ": is left as it was");
+  } else {
+    write_coco(file, coco_);
+  }
 }
 
 }  // namespace hqtrack

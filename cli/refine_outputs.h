@@ -40,8 +40,9 @@ class RefineOutputs {
   void add(const RefinedObject& object, const MaskProposal& mask);
   /// Writes the label mask: where masks overlap, the surer one has the pixel.
   void end_picture();
-  /// Writes the COCO file of all pictures that were ended.
-  void finish();
+  /// Writes the COCO file of all pictures that were ended. Where these are not all there are to be, a file
+  /// that is there already is left, which is said.
+  void finish(bool is_complete);
 
   int64_t num_objects() const { return num_objects_; }
 

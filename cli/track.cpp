@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/interruption.h"
+#include "cli/memory_budget.h"
 #include "cli/track_arguments.h"
 #include "cli/track_run.h"
 #include "control/control_server.h"
@@ -25,7 +26,9 @@ int run_track(std::span<const std::string> args) {
   const Interruption interruption;
   TrackRun run(*arguments, "", interruption.token());
   if (!run.is_open()) return static_cast<int>(ExitCode::kInterrupted);
-  HqTrack tracker(config, arguments->network.device);
+  const MemoryPlan plan =
+      keep_to_budget(config, arguments->network, run.size(config), arguments->memory_budget_bytes);
+  HqTrack tracker(plan.config, arguments->network.device);
   std::shared_ptr<ControlledStream> stream;
   std::unique_ptr<ControlServer> server;
   if (arguments->control) {
@@ -34,7 +37,7 @@ int run_track(std::span<const std::string> args) {
     server = std::make_unique<ControlServer>(*arguments->control, std::vector{stream});
     log_info("control interface at " + server->url());
   }
-  const RunSummary summary = run.execute(tracker, config, stream);
+  const RunSummary summary = run.execute(tracker, plan.config, stream, plan.staging);
   return static_cast<int>(summary.was_interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cli/arguments.h"
+#include "cli/memory_budget.h"
 #include "core/error.h"
 #include "io/event_socket.h"
 #include "io/list_images.h"
@@ -37,8 +38,8 @@ images (frames/%05d.jpg), or - for standard input. For example:
   --weights FILE       weights instead of those the configuration names
   --preset NAME        exact, balanced or fast, before --set (performance.md)
   --set KEY=VALUE      one setting of the configuration; repeatable
-  --device NAME        auto (default), cpu, cuda:N
-  --threads N          CPU threads of the network (default: one a core)
+  --device NAME, --threads N   auto, cpu or cuda:N; default: auto, one a core
+  --memory-budget MIB  holds the peak of memory (docs/performance.md)
   --overwrite, --quiet   replace outputs that exist; only errors on stderr
 At least one of --output, --masks and --events is needed. Ctrl-C completes them.
 )";
@@ -66,8 +67,8 @@ po::options_description track_options() {
   options.add_options()("output,o", texts())("masks", text())("events", texts())("prompts", text())(
       "start", text())("duration", text())("hwaccel", text())("live", po::bool_switch())(
       "rtsp-transport", text())("timeout", text())("segment", text())("max-outage", text())(
-      "max-latency", text())("control", text())("control-token", text())("stats", text())("weights", text())(
-      "overwrite", po::bool_switch())("quiet", po::bool_switch());
+      "max-latency", text())("memory-budget", text())("control", text())("control-token", text())(
+      "stats", text())("weights", text())("overwrite", po::bool_switch())("quiet", po::bool_switch());
   return options;
 }
 
@@ -266,6 +267,10 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   arguments.overwrites = line->options["overwrite"].as<bool>();
 
   arguments.network = parse_network(*line);
+  arguments.memory_budget_bytes = parse_memory_budget(*line);
+  if (arguments.memory_budget_bytes && arguments.source.live) {
+    throw UsageError("--memory-budget: expected a file, all of whose objects are known, found a live stream");
+  }
   arguments.is_quiet = line->options["quiet"].as<bool>();
 
   if (std::ranges::count(arguments.video_outputs, "-") + std::ranges::count(arguments.event_outputs, "-") >

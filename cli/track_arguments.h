@@ -31,7 +31,8 @@ struct TrackArguments {
   bool overwrites = false;
   bool appends_events = false;  // to files of events, which may be there already
 
-  NetworkArguments network;  // the weights are the tracker's
+  NetworkArguments network;                    // the weights are the tracker's
+  std::optional<int64_t> memory_budget_bytes;  // of a file, whose objects are all known
   bool is_quiet = false;
 };
 

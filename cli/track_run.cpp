@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -100,11 +101,13 @@ std::optional<LiveRun> live_run(const TrackArguments& arguments, const std::stri
 RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
                              std::span<const std::unique_ptr<FrameSink>> sinks,
                              const std::optional<LiveRun>& live, std::stop_token interrupted,
-                             const TrackArguments& arguments) {
+                             const TrackArguments& arguments, const Staging& staging) {
   Progress progress(source.info().num_frames, !arguments.is_quiet && is_stderr_terminal());
   try {
     return run_pipeline(source, [&](Frame frame) { return stage(std::move(frame)); }, sinks,
-                        {.encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
+                        {.queue_frames = staging.queue_frames,
+                         .is_serial = staging.is_serial,
+                         .encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
                          .refine = stage.refine_step(),
                          .live = live,
                          .interrupted = std::move(interrupted),
@@ -129,12 +132,30 @@ TrackRun::TrackRun(const TrackArguments& arguments, std::string name, std::stop_
   prompts_ = resolve_prompts(entries, arguments.prompts.names, video);
 }
 
+RunSize TrackRun::size(const Config& config) const {
+  RunSize size{.height = source_->info().height,
+               .width = source_->info().width,
+               .num_objects = 0,
+               .writes_video = !arguments_.video_outputs.empty()};
+  std::set<int64_t> ids;
+  for (const TimedPrompt& timed : prompts_) {
+    if (timed.edit.action == PromptEdit::Action::kRemove) continue;
+    ids.insert(timed.edit.prompt.id);
+    size.asks_refiner = size.asks_refiner || timed.edit.prompt.needs_refiner();
+  }
+  if (!ids.empty()) {
+    size.num_objects =
+        config.tracker.compatibility == "reference" ? *ids.rbegin() : static_cast<int64_t>(ids.size());
+  }
+  return size;
+}
+
 RunSummary TrackRun::execute(HqTrack& tracker, const Config& config,
-                             const std::shared_ptr<ControlledStream>& stream) {
+                             const std::shared_ptr<ControlledStream>& stream, const Staging& staging) {
   TrackStage stage(tracker, std::move(prompts_), stream ? stream->prompts : nullptr);
   const auto sinks = open_sinks(arguments_, source_->info(), config, stream);
   const auto live = live_run(arguments_, name_, stream ? stream->monitor : nullptr);
-  RunSummary summary = run_with_progress(*source_, stage, sinks, live, interrupted_, arguments_);
+  RunSummary summary = run_with_progress(*source_, stage, sinks, live, interrupted_, arguments_, staging);
   if (!summary.was_interrupted) report_unused(stage, summary.frames);
   log_info((name_.empty() ? "" : name_ + ": ") + (summary.was_interrupted ? "interrupted after " : "") +
            summary_text(summary, arguments_) +

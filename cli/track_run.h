@@ -8,6 +8,7 @@
 #include "control/controlled_stream.h"
 #include "io/frame_source.h"
 #include "pipeline/hqtrack.h"
+#include "pipeline/memory_plan.h"
 #include "pipeline/runner.h"
 
 namespace hqtrack {
@@ -23,8 +24,12 @@ class TrackRun {
   /// False when an interruption came before the first frame; then there is nothing to execute.
   bool is_open() const { return source_ != nullptr; }
 
+  /// What its memory depends on.
+  RunSize size(const Config& config) const;
+
   /// Opens the outputs and runs to the end; says how it went. stream: may be null.
-  RunSummary execute(HqTrack& tracker, const Config& config, const std::shared_ptr<ControlledStream>& stream);
+  RunSummary execute(HqTrack& tracker, const Config& config, const std::shared_ptr<ControlledStream>& stream,
+                     const Staging& staging = {});
 
  private:
   const TrackArguments& arguments_;

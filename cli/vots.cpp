@@ -88,7 +88,7 @@ void warm_up(HqTrackSequenceTracker& tracker, const std::string& device) {
   const at::Tensor mask = at::zeros({480, 854}, at::kByte);
   mask.slice(0, 100, 300).slice(1, 200, 400).fill_(1);
   const at::Tensor image = at::full({480, 854, 3}, 128, at::kByte);
-  tracker.start({.index = 0, .pts_us = 0, .image = image}, mask_prompts(mask));
+  tracker.start("warm-up", {.index = 0, .pts_us = 0, .image = image}, mask_prompts(mask));
   tracker.track({.index = 1, .pts_us = 40'000, .image = image});
 }
 

@@ -1,9 +1,12 @@
 #include "cli/vots_workspace.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
+#include "cli/arguments.h"
 #include "cli/paths.h"
 #include "core/error.h"
 #include "io/output_file.h"
@@ -12,6 +15,7 @@ namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kLocal = "local";
 constexpr const char* kLocalStack = R"(title: VOTS2023 with its measures
 experiments:
   baseline:
@@ -24,6 +28,48 @@ experiments:
       - {type: longterm_ar, name: AR}
       - {type: average_quality_auxiliary, name: Auxiliary}
 )";
+
+/// What vot-toolkit 0.9.0 has for trackers that see colour.
+const std::vector<std::string> kStacks = {"davis2017val",
+                                          "otb50",
+                                          "otb100",
+                                          "vot2013",
+                                          "vot2014",
+                                          "vot2015/rgb",
+                                          "vot2016/rgb",
+                                          "vot2017",
+                                          "vot2018/longterm",
+                                          "vot2018/shortterm",
+                                          "vot2019/longterm",
+                                          "vot2019/shortterm",
+                                          "vot2020/longterm",
+                                          "vot2020/shortterm",
+                                          "vot2021/longterm",
+                                          "vot2021/shortterm",
+                                          "vot2022/longterm",
+                                          "vot2022/shortterm",
+                                          "vot2022/shorttermbox",
+                                          "vots2023",
+                                          "vots2024/main",
+                                          "vots2024/votst",
+                                          "vots2024/votstval",
+                                          "vots2025/main",
+                                          "vots2025/realtime",
+                                          "vots2025/votst",
+                                          "vots2025/votstval",
+                                          "vots2026/main",
+                                          "tests/basic",
+                                          "tests/multiobject",
+                                          "tests/segmentation"};
+
+void check_stack(const std::string& name) {
+  std::vector<std::string> known = kStacks;
+  known.emplace_back(kLocal);
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string near = nearest(name, known);
+  throw UsageError("--stack: expected local or a stack of vot-toolkit 0.9.0, found '" + name + "'" +
+                   (near.empty() ? "" : "; did you mean " + near + "?"));
+}
 
 /// As the toolkit splits it: like a shell, and with every % doubled.
 std::string quoted(const std::string& argument) {
@@ -76,7 +122,8 @@ void write_vots_workspace(const VotsWorkspace& workspace) {
     if (std::isalnum(letter) || letter == '-' || letter == '_') continue;
     throw UsageError("--name: expected letters, digits, - and _, found '" + workspace.name + "'");
   }
-  const bool is_local = workspace.stack == "local";
+  check_stack(workspace.stack);
+  const bool is_local = workspace.stack == kLocal;
   for (const char* name : {"trackers.ini", "config.yaml", "stack.yaml"}) {
     const fs::path file = workspace.folder / name;
     if (fs::exists(file)) throw OutputError(file.string() + ": exists already; expected a new workspace");

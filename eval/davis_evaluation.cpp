@@ -165,7 +165,7 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
   Frame first = read_frame(sequence, 0);
   check_size(sequence.frames.front().annotation, scorer.first_mask(), first.image);
   if (!folder.empty()) fs::create_directories(folder / sequence.name);
-  tracker.start(std::move(first), prompts(scorer.first_mask()));
+  tracker.start(sequence.frames.front().image, std::move(first), prompts(scorer.first_mask()));
   save(0, scorer.first_mask());
 
   const std::vector<size_t> scored = sequence.scored_frames();
@@ -178,7 +178,7 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
     SequenceTracker::Result result = tracker.track(std::move(frame));
     tracking += std::chrono::steady_clock::now() - begin;
     if (const at::Tensor entering = scorer.enter(position); entering.any().item<bool>()) {
-      result = tracker.add(prompts(entering));
+      result = tracker.add(sequence.frames[position].image, prompts(entering));
     }
     save(position, result.label_mask);
     if (!std::ranges::binary_search(scored, position)) continue;

@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "io/output_file.h"
-
 namespace hqtrack {
 namespace fs = std::filesystem;
 namespace {
@@ -112,11 +110,6 @@ std::string davis_json(const DavisScores& scores, const DavisRun& run) {
   json["sequences"] = Json::array();
   for (const SequenceScores& sequence : scores.sequences) json["sequences"].push_back(to_json(sequence));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-void write_davis_json(const fs::path& file, const DavisScores& scores, const DavisRun& run) {
-  const std::string text = davis_json(scores, run);
-  write_file(file, text);
 }
 
 std::string davis_table_head() {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "eval/davis_evaluation.h"
@@ -32,9 +31,6 @@ struct DavisRun {
 /// The lists have an entry a scored frame (`frames`: counted from the first annotated one); `score` is the
 /// tracker's own, 0 where it gives no mask. frames_per_second is null when results were scored.
 std::string davis_json(const DavisScores& scores, const DavisRun& run);
-
-/// Writes davis_json; the file appears under its name only when complete. Throws OutputError naming the file.
-void write_davis_json(const std::filesystem::path& file, const DavisScores& scores, const DavisRun& run);
 
 /// Lines of a table, each ending in a line break: column heads, one sequence (with a line an object where it
 /// has more than one), and the mean over all objects.

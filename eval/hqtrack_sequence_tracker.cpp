@@ -17,23 +17,25 @@ SequenceTracker::Result to_result(const TrackedFrame& tracked) {
 
 }  // namespace
 
-SequenceTracker::Result HqTrackSequenceTracker::start(Frame frame, std::span<const ObjectPrompt> prompts) {
+SequenceTracker::Result HqTrackSequenceTracker::start(const std::filesystem::path& picture, Frame frame,
+                                                      std::span<const ObjectPrompt> prompts) {
   const TrackedFrame empty = hqtrack_.initialize(std::move(frame), {});
-  return prompts.empty() ? to_result(empty) : add(prompts);
+  return prompts.empty() ? to_result(empty) : add(picture, prompts);
 }
 
 SequenceTracker::Result HqTrackSequenceTracker::track(Frame frame) {
   return to_result(hqtrack_.refine(hqtrack_.track(std::move(frame))));
 }
 
-SequenceTracker::Result HqTrackSequenceTracker::add(std::span<const ObjectPrompt> prompts) {
+SequenceTracker::Result HqTrackSequenceTracker::add(const std::filesystem::path& picture,
+                                                    std::span<const ObjectPrompt> prompts) {
   std::vector<PromptEdit> edits;
   for (const ObjectPrompt& prompt : prompts) edits.push_back({PromptEdit::Action::kAdd, prompt});
   while (true) {
     try {
       return to_result(hqtrack_.edit(edits));
     } catch (const PromptError& error) {
-      log_warning(std::string(error.what()) + "; it is not followed");
+      log_warning(picture.string() + ": " + error.what() + "; it is not followed");
       edits.erase(edits.begin() + static_cast<std::ptrdiff_t>(error.edit()));
     }
   }

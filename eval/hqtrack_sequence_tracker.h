@@ -17,9 +17,10 @@ class HqTrackSequenceTracker : public SequenceTracker {
   HqTrackSequenceTracker(const Config& config, const std::string& device) : hqtrack_(config, device) {}
   explicit HqTrackSequenceTracker(std::shared_ptr<Networks> networks) : hqtrack_(std::move(networks)) {}
 
-  Result start(Frame frame, std::span<const ObjectPrompt> prompts) override;
+  Result start(const std::filesystem::path& picture, Frame frame,
+               std::span<const ObjectPrompt> prompts) override;
   Result track(Frame frame) override;
-  Result add(std::span<const ObjectPrompt> prompts) override;
+  Result add(const std::filesystem::path& picture, std::span<const ObjectPrompt> prompts) override;
 
  private:
   HqTrack hqtrack_;

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <span>
 
@@ -20,11 +21,13 @@ class SequenceTracker {
   };
 
   virtual ~SequenceTracker() = default;
-  /// Forgets everything and starts with this frame and these objects.
-  virtual Result start(Frame frame, std::span<const ObjectPrompt> prompts) = 0;
+  /// Forgets everything and starts with this frame and these objects. picture: where the frame was read, for
+  /// messages.
+  virtual Result start(const std::filesystem::path& picture, Frame frame,
+                       std::span<const ObjectPrompt> prompts) = 0;
   virtual Result track(Frame frame) = 0;
   /// Further objects, in the frame given last.
-  virtual Result add(std::span<const ObjectPrompt> prompts) = 0;
+  virtual Result add(const std::filesystem::path& picture, std::span<const ObjectPrompt> prompts) = 0;
 };
 
 }  // namespace hqtrack

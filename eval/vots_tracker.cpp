@@ -68,10 +68,10 @@ std::vector<VotsAnswer> VotsTracker::track(const std::filesystem::path& picture,
   const auto known = static_cast<size_t>(std::exchange(num_objects_, num_objects_ + std::ssize(entering)));
   SequenceTracker::Result result;
   if (num_frames_++ == 0) {
-    result = tracker_.start(std::move(frame), prompts);
+    result = tracker_.start(picture, std::move(frame), prompts);
   } else {
     result = tracker_.track(std::move(frame));
-    if (!prompts.empty()) result = tracker_.add(prompts);
+    if (!prompts.empty()) result = tracker_.add(picture, prompts);
   }
   std::vector<VotsAnswer> all = answers(result, known);
   for (const VotRegion& region : entering) all.push_back({region, 1.0});

@@ -100,7 +100,8 @@ class Input {
     if (url_.empty()) {
       url_ = (folder / "input.mp4").string();
       clip_ = std::make_unique<SyntheticClip>(options.height, options.width, options.num_objects);
-      clip_->write(url_, num_frames);
+      clip_->write(url_, num_frames, options.interrupted);
+      if (options.interrupted.stop_requested()) throw Interrupted();
     }
     const VideoInfo& video = open()->info();
     height_ = video.height;
@@ -197,20 +198,41 @@ class Benchmark {
     const auto sink = open_sink(*source);
     Profile profile(networks_->device());
     std::vector<StageCosts> costs;
+    std::vector<int64_t> resident;  // bytes, behind each tenth of the measured frames
+    const int64_t tenth = std::max<int64_t>(1, options_.num_frames / 10);
     while (static_cast<int64_t>(costs.size()) < num_before_ + options_.num_frames) {
+      if (options_.interrupted.stop_requested()) throw Interrupted();
       std::optional<Frame> frame = source->read();
       if (!frame) break;
       TrackedFrame tracked = track(stage, std::move(*frame));
       if (tracker.refines_frames()) tracked = tracker.refine(std::move(tracked));
       sink->write(tracked);
       costs.push_back(profile.take());
+      const int64_t measured = static_cast<int64_t>(costs.size()) - num_before_;
+      if (measured > 0 && measured % tenth == 0) resident.push_back(resident_bytes());
     }
     sink->finish();
     if (static_cast<int64_t>(costs.size()) <= num_before_) {
       throw MediaError(options_.input + ": expected more than " + std::to_string(num_before_) +
                        " frames, which fill the memory, found " + std::to_string(costs.size()));
     }
-    evaluate(std::span(costs).subspan(static_cast<size_t>(num_before_)));
+    const auto measured = std::span(costs).subspan(static_cast<size_t>(num_before_));
+    evaluate(measured);
+    for (size_t i = 0; i < resident.size() && options_.num_frames >= 10; ++i) {
+      const auto frames = measured.subspan(i * static_cast<size_t>(tenth), static_cast<size_t>(tenth));
+      report_.tenths.push_back({percentile(frame_times(frames), 0.5), resident[i]});
+    }
+  }
+
+  /// Milliseconds of each frame, all stages together.
+  static std::vector<double> frame_times(std::span<const StageCosts> frames) {
+    std::vector<double> sums;
+    for (const StageCosts& frame : frames) {
+      double sum = 0;
+      for (const StageCost& stage : frame) sum += 1000 * stage.seconds;
+      sums.push_back(sum);
+    }
+    return sums;
   }
 
   void evaluate(std::span<const StageCosts> frames) {
@@ -231,14 +253,8 @@ class Benchmark {
                                 .flops = total.flops / count,
                                 .flops_per_second = total.flops / total.seconds});
     }
-    std::vector<double> sums;
-    for (const StageCosts& frame : frames) {
-      double sum = 0;
-      for (const StageCost& stage : frame) sum += 1000 * stage.seconds;
-      sums.push_back(sum);
-    }
-    report_.frame_p50_ms = percentile(sums, 0.5);
-    report_.frame_p95_ms = percentile(sums, 0.95);
+    report_.frame_p50_ms = percentile(frame_times(frames), 0.5);
+    report_.frame_p95_ms = percentile(frame_times(frames), 0.95);
   }
 
   void measure_pipeline() {
@@ -249,16 +265,20 @@ class Benchmark {
     sinks.push_back(open_sink(*source));
     std::stop_source enough;
     std::vector<double> finished;  // seconds at which frames were ready for the sink
+    const std::stop_callback forward(options_.interrupted, [&] { enough.request_stop(); });
     const Clock::time_point start = Clock::now();
     const auto on_frame = [&](const TrackedFrame&) {
       finished.push_back(seconds_since(start));
       if (static_cast<int64_t>(finished.size()) == num_before_ + options_.num_frames) enough.request_stop();
     };
     run_pipeline(*source, [&](Frame frame) { return track(stage, std::move(frame)); }, sinks,
-                 {.encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
+                 {.queue_frames = options_.staging.queue_frames,
+                  .is_serial = options_.staging.is_serial,
+                  .encode_ahead = [&](const Frame& frame) { stage.encode_ahead(frame); },
                   .refine = stage.refine_step(),
                   .interrupted = enough.get_token(),
                   .on_frame = on_frame});
+    if (options_.interrupted.stop_requested()) throw Interrupted();
     const auto first = static_cast<size_t>(num_before_ - 1);
     const double seconds = finished.back() - finished[first];
     report_.frames_per_second = static_cast<double>(finished.size() - 1 - first) / seconds;

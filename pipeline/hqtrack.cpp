@@ -72,8 +72,7 @@ class HqTrack::Impl {
       : networks_(std::move(networks)),
         config_(networks_->config()),
         tracker_(networks_->tracker(), config_.tracker),
-        schedule_(config_.refiner),
-        keeps_all_(config_.tracker.compatibility == "reference") {
+        schedule_(config_.refiner) {
     if (refines_frames()) load_refiner();
   }
 
@@ -302,17 +301,16 @@ class HqTrack::Impl {
   }
 
   ObjectState state_of(const KnownObject& object, const Region& region) const {
-    const StateConfig& states = config_.tracker.states;
     if (region.area_px == 0) return ObjectState::kLost;
-    if (object.score < states.lost_below && !keeps_all_ && !object.given) return ObjectState::kLost;
-    return object.score < states.uncertain_below ? ObjectState::kUncertain : ObjectState::kTracked;
+    if (is_lost(config_.tracker, object.score) && !object.given) return ObjectState::kLost;
+    return object.score < config_.tracker.states.uncertain_below ? ObjectState::kUncertain
+                                                                 : ObjectState::kTracked;
   }
 
   std::shared_ptr<Networks> networks_;
   const Config& config_;
   Tracker tracker_;
   RefineSchedule schedule_;
-  bool keeps_all_;
 
   std::mutex refiner_mutex_;
   std::optional<Refiner> refiner_;

@@ -334,7 +334,15 @@ class Run {
 
 RunSummary run_pipeline(FrameSource& source, const TrackStep& track,
                         std::span<const std::unique_ptr<FrameSink>> sinks, const RunOptions& options) {
-  return Run(source, track, sinks, options).execute();
+  if (!options.is_serial) return Run(source, track, sinks, options).execute();
+  RunOptions serial = options;
+  serial.encode_ahead = {};
+  serial.refine = {};
+  const TrackStep track_and_refine = [&](Frame frame) {
+    TrackedFrame tracked = track(std::move(frame));
+    return options.refine ? options.refine(std::move(tracked)) : tracked;
+  };
+  return Run(source, track_and_refine, sinks, serial).execute();
 }
 
 }  // namespace hqtrack

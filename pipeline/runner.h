@@ -33,6 +33,8 @@ struct LiveRun {
 
 struct RunOptions {
   size_t queue_frames = 3;  // frames waiting between two stages; changes no result
+  /// One stage at a time computes: nothing is encoded ahead, the tracker's thread refines. Changes no result.
+  bool is_serial = false;
   /// Called before the frame is tracked, by a thread of its own.
   std::function<void(const Frame&)> encode_ahead = {};
   /// Called after the frame was tracked, by a thread of its own, in order.

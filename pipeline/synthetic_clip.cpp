@@ -111,7 +111,7 @@ at::Tensor SyntheticClip::picture(int64_t frame) const {
   return image;
 }
 
-void SyntheticClip::write(const std::filesystem::path& file, int64_t num_frames) const {
+void SyntheticClip::write(const std::filesystem::path& file, int64_t num_frames, std::stop_token stop) const {
   VideoInfo info;
   info.height = height_;
   info.width = width_;
@@ -122,7 +122,7 @@ void SyntheticClip::write(const std::filesystem::path& file, int64_t num_frames)
   info.duration_us = num_frames * 1'000'000 / kFramesPerSecond;
   const auto sink = open_video_sink(file, info, OverlayConfig{}, EncodeConfig{});
   const at::Tensor nothing = at::zeros({height_, width_}, at::kByte);
-  for (int64_t i = 0; i < num_frames; ++i) {
+  for (int64_t i = 0; i < num_frames && !stop.stop_requested(); ++i) {
     sink->write({.frame = {.index = i, .pts_us = i * 1'000'000 / kFramesPerSecond, .image = picture(i)},
                  .label_mask = nothing,
                  .objects = {}});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stop_token>
 
 namespace hqtrack {
 
@@ -17,8 +18,9 @@ class SyntheticClip {
   at::Tensor picture(int64_t frame) const;     // uint8 RGB [H, W, 3]
   at::Tensor label_mask(int64_t frame) const;  // uint8 [H, W]; the discs are 1, 2 ... num_objects
 
-  /// Encodes the first frames as a video (H.264 in .mp4) at 25 frames a second. Throws OutputError.
-  void write(const std::filesystem::path& file, int64_t num_frames) const;
+  /// Encodes the first frames as a video (H.264 in .mp4) at 25 frames a second; fewer of them when stopped.
+  /// Throws OutputError.
+  void write(const std::filesystem::path& file, int64_t num_frames, std::stop_token stop = {}) const;
 
  private:
   struct Disc;

@@ -27,6 +27,7 @@ Prompts on(at::Device device, Prompts prompts) {
   return prompts;
 }
 
+constexpr int64_t kMostAtOnce = 4;  // prompts; each takes many maps, the last ones as large as the picture
 constexpr float kBackground = -100.0f;  // logit where nothing was looked at
 
 /// Background from a quarter of the box's size beyond it on. logits: [H, W].
@@ -111,11 +112,17 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
 }
 
 std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const BoxPrompts& boxes) {
-  const Prediction prediction = predict(encode(image), boxes.prompts);
-  const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
+  const ImageEmbedding embedding = encode(image);
+  const auto num_boxes = static_cast<int64_t>(boxes.ids.size());
   std::vector<MaskProposal> proposals;
-  for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
-    proposals.push_back({boxes.ids[i], logits[i], scores[i].item<double>()});
+  for (int64_t first = 0; first < num_boxes; first += kMostAtOnce) {
+    Prompts asked;
+    asked.boxes = boxes.prompts.boxes.slice(0, first, first + kMostAtOnce);
+    const Prediction prediction = predict(embedding, asked);
+    const at::Tensor logits = prediction.logits.to(at::kCPU), scores = prediction.scores.to(at::kCPU);
+    for (int64_t i = 0; i < logits.size(0); ++i) {
+      proposals.push_back({boxes.ids[first + i], logits[i], scores[i].item<double>()});
+    }
   }
   return proposals;
 }
@@ -139,7 +146,6 @@ MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt, 
 
 std::vector<MaskProposal> Refiner::look_at_whole(const at::Tensor& image,
                                                  std::span<const ObjectPrompt> prompts) {
-  constexpr size_t kMostAtOnce = 32;  // masks as large as the picture
   if (!image_.is_same(image)) {
     whole_ = encode(image);
     image_ = image;

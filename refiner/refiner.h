@@ -29,8 +29,8 @@ struct Prediction {
 };
 
 /// HQ-SAM for pictures of any size (docs/hqsam.md, sections 2 and 7). A picture is encoded once, whatever is
-/// asked about it then; all prompts of a question go through the decoder together. Calls that do not share an
-/// ImageEmbedding need nothing of each other. Used by one thread.
+/// asked about it then; the prompts of a question go through the decoder a few at a time.
+/// Calls that do not share an ImageEmbedding need nothing of each other. Used by one thread.
 class Refiner {
  public:
   /// Takes a network that has its weights. Runs on the device the network is on.
@@ -52,11 +52,11 @@ class Refiner {
 
   /// A proposal for each of the objects that a person described, in their order. Each prompt has a box or a
   /// point on the object, or a mask, in any mix (core/prompt.h). Mode `frame`: the image is encoded once for
-  /// all. Mode `crop`: a look at the whole image gives a first mask where there is none, with a box the mean of
-  /// it and of a look at the box's surroundings; then each object's surroundings are asked with that mask. A mask
-  /// of a box ends a quarter of the box's size beyond it and the points on the object. What was seen of the whole
-  /// image is kept for the next question about the same tensor, whose pixels and the network's weights must not
-  /// change meanwhile.
+  /// all. Mode `crop`: a look at the whole image gives a first mask where there is none, with a box the mean
+  /// of it and of a look at the box's surroundings; then each object's surroundings are asked with that mask.
+  /// A mask of a box ends a quarter of the box's size beyond it and the points on the object. What was seen
+  /// of the whole image is kept for the next question about the same tensor, whose pixels and the network's
+  /// weights must not change meanwhile.
   std::vector<MaskProposal> segment(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
 
  private:

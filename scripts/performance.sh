@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Makes the figures of docs/performance.md; they land in out/performance. Takes about half an hour, in which nothing else should
-# compute. Needs the build folder that scripts/setup.sh makes.
+# Makes the figures of docs/performance.md; they land in out/performance. Takes about an hour on two cores, in which nothing else
+# should compute. Needs the build folder that scripts/setup.sh makes.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-if (($# > 0)); then
-  say "Usage: scripts/performance.sh   (no arguments; figures land in out/performance)"
+is_short=false
+if (($# == 1)) && [[ $1 == --short ]]; then
+  is_short=true
+elif (($# > 0)); then
+  say "Usage: scripts/performance.sh [--short]   (figures land in out/performance; --short: few frames, to see that all parts work)"
   [[ $1 == -h || $1 == --help ]] && exit 0
   exit 2
 fi
@@ -23,26 +26,87 @@ build() {
 # Threads that wait must not count as CPU time.
 compare() { OMP_WAIT_POLICY=passive "$root/build/full_model_bench" "$root/configs" | tee "$out/baseline.md"; }
 
-# bench NAME arguments...: hqtrack bench on two threads
+# bench NAME FRAMES arguments...: hqtrack bench on two threads
 bench() {
-  local name="$1"
-  shift
-  "$root/build/hqtrack" bench --threads 2 --json "$out/$name.json" "$@" | tee "$out/$name.txt"
+  local name="$1" frames="$2"
+  shift 2
+  $is_short && frames=2
+  "$root/build/hqtrack" bench --threads 2 --frames "$frames" --json "$out/$name.json" "$@" | tee "$out/$name.txt"
 }
+
+# figure NAME KEY: a number of the report
+figure() { sed -n "s/^  \"$2\": \([0-9.]*\),*$/\1/p" "$out/$1.json"; }
+
+# row TEXT NAME: of a table: milliseconds a frame (p50, p95), frames/s end to end, MiB
+row() {
+  printf '| %s | %.0f | %.0f | %.2f | %.0f |\n' "$1" "$(figure "$2" frame_ms_p50)" "$(figure "$2" frame_ms_p95)" \
+    "$(figure "$2" frames_per_second)" "$(($(figure "$2" peak_resident_bytes) >> 20))"
+}
+
+head_of_rows() { printf '| %s | ms a frame, p50 | p95 | frames/s | peak MiB |\n|---|---|---|---|---|\n' "$1"; }
 
 nano=(--config "$root/configs/nano.yaml")
 full=(--config "$root/configs/hqtrack.yaml" --set refine=off)
 
+# scaling MODEL FRAMES arguments...: by objects, and by picture size
+scaling() {
+  local model="$1" frames="$2" objects size
+  shift 2
+  for objects in 1 3 10 30; do bench "${model}_objects_$objects" "$frames" "$@" --objects "$objects"; done
+  for size in 854x480 1280x720 1920x1080 3840x2160; do bench "${model}_$size" "$frames" "$@" --input "synthetic:$size"; done
+  {
+    head_of_rows "$model, 854x480, objects"
+    for objects in 1 3 10 30; do row "$objects" "${model}_objects_$objects"; done
+    printf '\n'
+    head_of_rows "$model, 3 objects, size"
+    for size in 854x480 1280x720 1920x1080 3840x2160; do row "$size" "${model}_$size"; done
+  } | tee "$out/scaling_$model.md"
+}
+
+# The embedded model on a small network input: what is asked is whether frame 20,000 costs more than frame 2,000.
+long_video() {
+  local frames=20000
+  $is_short && frames=50
+  "$root/build/hqtrack" bench --threads 2 --frames "$frames" --json "$out/long.json" "${nano[@]}" \
+    --set tracker.preprocess.short_edge=97 --input synthetic:320x240 | tee "$out/long.txt"
+  {
+    printf '| frames | ms a frame, p50 | resident MiB |\n|---|---|---|\n'
+    sed -n 's/.*"frame_ms_p50": \([0-9.]*\),*$/\1/p; s/.*"resident_bytes": \([0-9]*\),*$/\1/p' <(sed -n '/"tenths"/,/\]/p' "$out/long.json") |
+      paste - - | awk -v step=$((frames / 10)) '{printf "| to %d | %.2f | %.0f |\n", NR * step, $1, $2 / 1048576}'
+  } | tee "$out/long.md"
+}
+
+# budget NAME FRAMES arguments...: the least memory budget that is possible, half as much again, and twice as much
+budget() {
+  local name="$1" frames="$2" least mib said
+  shift 2
+  $is_short && frames=2
+  least=$("$root/build/hqtrack" bench --memory-budget 1 "$@" 2>&1 | sed -n 's/.*expected at least \([0-9]*\) MiB.*/\1/p')
+  for mib in "$least" $((least * 3 / 2)) $((least * 2)); do
+    "$root/build/hqtrack" bench --threads 2 --frames "$frames" --memory-budget "$mib" --json "$out/budget.json" "$@" 2>"$out/budget.txt" >/dev/null
+    said=$(sed -n 's/^info: memory budget [0-9]* MiB: at most \([0-9]*\) MiB expected\(, with \)*/\1 | /p' "$out/budget.txt")
+    printf '| %s | %d | %d | %s |\n' "$name" "$mib" "$(($(figure budget peak_resident_bytes) >> 20))" "$said" | tee -a "$out/budgets.md"
+  done
+}
+
+budgets() {
+  printf '| run | budget, MiB | measured peak | expected peak | with |\n|---|---|---|---|---|\n' | tee "$out/budgets.md"
+  for objects in 1 10 30; do
+    for size in 854x480 1920x1080; do
+      budget "nano, $size, $objects objects" 5 "${nano[@]}" --objects "$objects" --input "synthetic:$size"
+    done
+  done
+  budget "full, 1920x1080, 10 objects" 2 "${full[@]}" --objects 10 --input synthetic:1920x1080
+  budget "full and ViT-B, 1920x1080, 10 objects" 2 --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b --objects 10 \
+    --input synthetic:1920x1080
+}
+
 step "Build" build
-step "Beside the published formulation" compare
-step "nano" bench nano "${nano[@]}" --frames 200
-step "full, without a refiner" bench full "${full[@]}" --frames 20
-step "full, ViT-B refiner" bench full_vit_b --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b --frames 5
-for objects in 1 3 10 30; do
-  step "nano, $objects objects" bench "nano_objects_$objects" "${nano[@]}" --objects "$objects" --frames 50
-  step "full, $objects objects" bench "full_objects_$objects" "${full[@]}" --objects "$objects" --frames 5
-done
-for size in 854x480 1280x720 1920x1080 3840x2160; do
-  step "nano, $size" bench "nano_$size" "${nano[@]}" --input "synthetic:$size" --frames 50
-  step "full, $size" bench "full_$size" "${full[@]}" --input "synthetic:$size" --frames 5
-done
+$is_short || step "Beside the published formulation" compare
+step "nano" bench nano 200 "${nano[@]}"
+step "full, without a refiner" bench full 20 "${full[@]}"
+step "full, ViT-B refiner" bench full_vit_b 3 --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b
+step "nano by objects and size" scaling nano 50 "${nano[@]}"
+step "full by objects and size" scaling full 5 "${full[@]}"
+step "20,000 frames" long_video
+step "Memory budgets" budgets

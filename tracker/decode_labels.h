@@ -20,9 +20,9 @@ struct DecodedLabels {
   std::vector<double> mean_score;  // by slot, background first: mean probability over the slot's pixels, or 0
 };
 
-/// Argmax of softmax(merge_logits(...)) and the mean score of each slot. On the CPU without the full-size
-/// maps. slots: where the labels are written, uint8 [H, W] with whole rows on the CPU, of which `size` is the
-/// size; by default a new tensor.
+/// Argmax of softmax(merge_logits(...)) and the mean score of each slot, without the full-size maps. slots:
+/// where the labels are written, uint8 [H, W] with whole rows on the CPU, of which `size` is the size; by
+/// default a new tensor.
 DecodedLabels decode_labels(const std::vector<at::Tensor>& logits, GridSize size, int64_t objects_per_engine,
                             at::Tensor slots = {});
 

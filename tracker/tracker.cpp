@@ -41,6 +41,10 @@ at::Tensor map_labels(const at::Tensor& labels, const std::array<uint8_t, 256>& 
 
 }  // namespace
 
+bool is_lost(const TrackerConfig& config, double score) {
+  return config.compatibility != "reference" && score < config.states.lost_below;
+}
+
 class Tracker::Impl {
  public:
   Impl(Vmos network, const TrackerConfig& config) : network_(std::move(network)), config_(config) {
@@ -235,8 +239,8 @@ class Tracker::Impl {
     const std::array<Region, 256> regions = label_regions(slots);
     for (const auto& [id, slot] : slot_of_id_) {
       if (regions[slot].area_px == 0) continue;
-      const bool is_lost = scores && config_.states.score((*scores)[slot]) < config_.states.lost_below;
-      if (!is_lost) seen.push_back(regions[slot].box);
+      if (!scores || !is_lost(config_, config_.states.score((*scores)[slot])))
+        seen.push_back(regions[slot].box);
     }
     const bool is_any_lost = seen.size() < slot_of_id_.size();
     const std::lock_guard lock(region_mutex_);

@@ -32,6 +32,9 @@ struct Encoded {
   Box region;  // pixels of the picture
 };
 
+/// Whether an object is said to be lost, by StateConfig::score of its mean probability.
+bool is_lost(const TrackerConfig& config, double score);
+
 /// VMOS with its memory and the objects' ids: follows the objects of a reference frame through a video
 /// (docs/vmos.md, sections 1, 3, 6 and 7). Used by one thread, but for `encode`. All frames have one size.
 class Tracker {

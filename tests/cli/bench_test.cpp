@@ -1,9 +1,14 @@
 #include "cli/bench.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/cli/moving_square.h"
 #include "tests/cli/program.h"
@@ -64,6 +69,30 @@ TEST(BenchProgram, MeasuresEveryStage) {
   EXPECT_EQ(flops(single, "SAM encode"), 0);  // refine: off
 }
 
+TEST(BenchProgram, HoldsAMemoryBudgetOrSaysTheLeast) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer takes memory of its own";
+#endif
+  const TemporaryFolder folder;
+  const auto config = write_tiny_model(folder.path());
+  const auto with_budget = [&](const std::string& mib) {
+    return bench(config, {"--set", "refine=always", "--input", "synthetic:1280x720", "--objects", "6",
+                          "--memory-budget", mib});
+  };
+  const Finished refused = run_program(with_budget("1"));
+  EXPECT_EQ(refused.exit_code, 7);
+  const std::string before = "error: --memory-budget: expected at least ";
+  ASSERT_TRUE(refused.err.starts_with(before)) << refused.err;
+  const int64_t least = std::stoll(refused.err.substr(before.size()));
+  for (const int64_t budget : {least, least + 100, least + 1000}) {
+    const Finished finished = run_program(with_budget(std::to_string(budget)));
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_TRUE(finished.err.starts_with("info: memory budget " + std::to_string(budget) + " MiB: at most "))
+        << finished.err;
+    EXPECT_LE(Json::parse(finished.out)["peak_resident_bytes"], budget << 20);
+  }
+}
+
 TEST(BenchProgram, MakesUpWeightsThatAreNotThere) {
   const TemporaryFolder folder;
   const auto config = write_tiny_model(folder.path());
@@ -94,6 +123,30 @@ TEST(BenchProgram, TakesAPresetBeforeSettings) {
   EXPECT_EQ(flops_of_8x({}), exact);
   EXPECT_NE(flops_of_8x({"--preset", "fast"}), exact);
   EXPECT_EQ(flops_of_8x({"--set", "tracker.propagation_8x.exact_frames=0", "--preset", "fast"}), exact);
+}
+
+TEST(BenchProgram, InterruptionLeavesNothingBehind) {
+  const TemporaryFolder folder;
+  const auto config = write_tiny_model(folder.path());
+  ::setenv("TMPDIR", folder.path().c_str(), 1);
+  const auto is_working = [&] {
+    return std::ranges::any_of(std::filesystem::directory_iterator(folder.path()), [](const auto& entry) {
+      return entry.path().filename().string().starts_with("hqtrack_bench_");
+    });
+  };
+  // Drawing the video, and behind it.
+  for (const char* frames : {"100000", "2000"}) {
+    Program program({"bench", "--config", config.string(), "--device", "cpu", "--threads", "1", "--frames",
+                     frames, "--input", "synthetic:32x32"});
+    for (int i = 0; i < 6000 && !is_working(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(is_working());
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    program.send(SIGINT);
+    EXPECT_EQ(program.wait().exit_code, 130);
+    EXPECT_FALSE(is_working());
+  }
+  ::unsetenv("TMPDIR");
 }
 
 TEST(BenchProgram, PrintsATable) {

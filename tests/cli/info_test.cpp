@@ -1,6 +1,7 @@
 #include "cli/info.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
@@ -62,6 +63,17 @@ TEST(InfoProgram, DescribesWeights) {
   }
   EXPECT_EQ(info["parameters"], num_parameters);
   EXPECT_EQ(info["types"]["Float"], num_parameters);
+}
+
+TEST(InfoProgram, DoesNotWaitForAPipe) {
+  const TemporaryFolder folder;
+  for (const char* name : {"video", "weights.pth"}) {
+    const std::filesystem::path pipe = folder.path() / name;
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const Finished finished = run_program({"info", pipe.string()});
+    EXPECT_EQ(finished.exit_code, 5);
+    EXPECT_EQ(finished.err, "error: " + pipe.string() + ": expected a file or URL, found a pipe\n");
+  }
 }
 
 TEST(Program, EveryHelpFitsAScreenAndHasAnExample) {

@@ -228,6 +228,22 @@ TEST_F(RefineProgram, InterruptionCompletesTheOutputs) {
   EXPECT_EQ(num_files, num_pictures + 1);
 }
 
+TEST_F(RefineProgram, InterruptionLeavesACompleteCocoFile) {
+  fs::create_directory(at("many"));
+  for (int i = 0; i < 300; ++i) write_image(at("many/" + std::to_string(i) + ".png"), square_.image(i % 3));
+  fs::create_directory(at("out"));
+  std::ofstream(at("out/coco.json")) << "of an earlier run";
+  Program program({"refine", at("many"), "--box", box_, "--format", "masks,coco", "--threads", "1", "-o",
+                   at("out"), "--overwrite"});
+  for (int i = 0; i < 6000 && !is_there("out/1.png"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  program.send(SIGINT);
+  const Finished finished = program.wait();
+  EXPECT_EQ(finished.exit_code, code(ExitCode::kInterrupted)) << finished.err;
+  EXPECT_NE(finished.err.find("coco.json: is left as it was"), std::string::npos) << finished.err;
+  EXPECT_EQ(read_text(at("out/coco.json")), "of an earlier run");
+}
+
 TEST(RefineHelp, FitsAScreenAndHasAnExample) {
   const Finished help = run_program({"refine", "--help"});
   EXPECT_EQ(help.exit_code, 0);

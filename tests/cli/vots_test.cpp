@@ -93,6 +93,7 @@ TEST_F(VotsProgram, RefusesWhatMakesNoSense) {
   EXPECT_EQ(code({"--region", "polygon"}), usage);
   EXPECT_EQ(code({"--name", "x"}), usage);
   EXPECT_EQ(code({"--init-workspace", file("w").string(), "--name", "a b"}), usage);
+  EXPECT_EQ(code({"--init-workspace", file("w").string(), "--stack", "vots2032"}), usage);
   EXPECT_EQ(code({"--init-workspace", file("w").string(), "--config", "none.yaml"}),
             static_cast<int>(ExitCode::kConfig));
   EXPECT_FALSE(fs::exists(file("w")));

@@ -37,7 +37,7 @@ class PreparedTracker : public SequenceTracker {
  public:
   PreparedTracker(std::vector<at::Tensor> masks, Told& told) : masks_(std::move(masks)), told_(told) {}
 
-  Result start(Frame frame, std::span<const ObjectPrompt> prompts) override {
+  Result start(const std::filesystem::path&, Frame frame, std::span<const ObjectPrompt> prompts) override {
     ++told_.num_starts;
     EXPECT_EQ(frame.index, 0);
     told_.prompts.assign(prompts.begin(), prompts.end());
@@ -48,7 +48,7 @@ class PreparedTracker : public SequenceTracker {
     EXPECT_EQ(frame.image[0][0][0].item<int64_t>(), frame.index) << "the picture of another frame";
     return result(last_ = frame.index);
   }
-  Result add(std::span<const ObjectPrompt> prompts) override {
+  Result add(const std::filesystem::path&, std::span<const ObjectPrompt> prompts) override {
     told_.added.insert(told_.added.end(), prompts.begin(), prompts.end());
     return result(last_);
   }
@@ -433,15 +433,6 @@ TEST(DavisReport, JsonHasNoSpeedOfResults) {
   const auto json = nlohmann::json::parse(davis_json(scores, {}));
   EXPECT_TRUE(json["frames_per_second"].is_null());
   EXPECT_TRUE(json["sequences"][0]["frames_per_second"].is_null());
-}
-
-TEST(DavisReport, JsonFileIsWrittenOrSaid) {
-  const TemporaryFolder folder;
-  write_davis_json(folder.path() / "scores.json", example_scores(), {});
-  std::ifstream stream(folder.path() / "scores.json");
-  EXPECT_EQ(nlohmann::json::parse(stream)["num_objects"], 3);
-  EXPECT_THROW(write_davis_json(folder.path() / "scores.json" / "scores.json", example_scores(), {}),
-               OutputError);
 }
 
 TEST(DavisReport, TableLinesUpAndNamesObjectsOfASequenceWithSeveral) {

@@ -61,16 +61,17 @@ TEST(TraxMessage, WhatIsWrittenReadsTheSame) {
 /// Objects stay where they are, one pixel further right with each frame; id 2 is never seen.
 class SlidingTracker : public SequenceTracker {
  public:
-  Result start(Frame frame, std::span<const ObjectPrompt> prompts) override {
+  Result start(const std::filesystem::path& picture, Frame frame,
+               std::span<const ObjectPrompt> prompts) override {
     labels_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
     ++num_starts;
-    return add(prompts);
+    return add(picture, prompts);
   }
   Result track(Frame /*frame*/) override {
     labels_ = labels_.roll(1, 1);
     return result();
   }
-  Result add(std::span<const ObjectPrompt> prompts) override {
+  Result add(const std::filesystem::path&, std::span<const ObjectPrompt> prompts) override {
     for (const ObjectPrompt& prompt : prompts) {
       seen.push_back(prompt);
       if (prompt.mask.defined()) labels_.masked_fill_(prompt.mask, prompt.id);

@@ -163,12 +163,13 @@ TEST_F(VotsTest, TrajectoriesOfEveryKindComeBack) {
 /// The truth itself, told by the frame's index.
 class KnowingTracker : public SequenceTracker {
  public:
-  Result start(Frame frame, std::span<const ObjectPrompt> prompts) override {
+  Result start(const std::filesystem::path& picture, Frame frame,
+               std::span<const ObjectPrompt> prompts) override {
     labels_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
-    return add(prompts);
+    return add(picture, prompts);
   }
   Result track(Frame /*frame*/) override { return {.label_mask = labels_, .scores = {{1, 0.5}}}; }
-  Result add(std::span<const ObjectPrompt> prompts) override {
+  Result add(const std::filesystem::path&, std::span<const ObjectPrompt> prompts) override {
     for (const ObjectPrompt& prompt : prompts) labels_.masked_fill_(prompt.mask, prompt.id);
     return {.label_mask = labels_, .scores = {}};
   }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -187,6 +188,30 @@ TEST(RunPipeline, RefinesEveryFrameInOrderAfterItIsTracked) {
   const RunSummary summary =
       run_pipeline(source, label_by_index, outputs.sinks, {.queue_frames = 2, .refine = refine});
   EXPECT_EQ(summary.frames, 60);
+  for (const Received& received : outputs.received) {
+    expect_frames_up_to(received, 60);
+    for (int64_t i = 0; i < 60; ++i) EXPECT_EQ(received.labels[i], (i * 7 + 1) % 256);
+  }
+}
+
+TEST(RunPipeline, OneStageAtATimeGivesTheSame) {
+  FakeSource source(60);
+  TwoSinks outputs;
+  std::set<std::thread::id> threads;
+  int64_t num_encoded = 0;
+  const auto track = [&](Frame frame) {
+    threads.insert(std::this_thread::get_id());
+    return label_by_index(std::move(frame));
+  };
+  const auto refine = [&](TrackedFrame tracked) {
+    threads.insert(std::this_thread::get_id());
+    tracked.label_mask = at::full({2, 3}, (tracked.frame.index * 7 + 1) % 256, at::kByte);
+    return tracked;
+  };
+  run_pipeline(source, track, outputs.sinks,
+               {.is_serial = true, .encode_ahead = [&](const Frame&) { ++num_encoded; }, .refine = refine});
+  EXPECT_EQ(threads.size(), 1U);
+  EXPECT_EQ(num_encoded, 0);
   for (const Received& received : outputs.received) {
     expect_frames_up_to(received, 60);
     for (int64_t i = 0; i < 60; ++i) EXPECT_EQ(received.labels[i], (i * 7 + 1) % 256);

@@ -33,6 +33,8 @@ TEST(DecodeLabels, EqualsTheFullSizeFormulaForOneEngine) {
 TEST(DecodeLabels, EqualsTheFullSizeFormulaForSeveralEngines) {
   at::manual_seed(4);
   expect_decoded({at::randn({1, 11, 9, 11}) * 4, at::randn({1, 4, 9, 11}) * 4}, {33, 41}, 10);
+  // In several bands of rows.
+  expect_decoded({at::randn({1, 11, 9, 11}) * 4, at::randn({1, 4, 9, 11}) * 4}, {200, 641}, 10);
 }
 
 TEST(DecodeLabels, GivesTheLowestSlotOnATie) {
