@@ -71,7 +71,7 @@ TEST(DepthwiseKernel, EveryInstructionSetGivesTheSame) {
     const at::Tensor in = map.permute({0, 2, 3, 1}).contiguous(),
                      filters = weight.flatten(1).t().contiguous();
     std::vector<const float*> rows;
-    for (int64_t y = 0; y < c.height; ++y) rows.push_back(in[y].const_data_ptr<float>());
+    for (int64_t y = 0; y < c.height; ++y) rows.push_back(in[0][y].const_data_ptr<float>());
     for (const CpuKernels* kernels : cpu_kernels()) {
       at::Tensor out = at::full({expected.size(2), expected.size(3), c.channels}, NAN, at::kFloat);
       kernels->depthwise.convolve_rows({.in = rows.data(),
