@@ -15,7 +15,8 @@ std::optional<int64_t> parse_memory_budget(const CommandLine& line) {
 MemoryPlan keep_to_budget(const Config& config, const NetworkArguments& arguments, const RunSize& size,
                           const std::optional<int64_t>& budget_bytes) {
   if (!budget_bytes) return {.config = config, .staging = {}, .needs = {}};
-  MemoryPlan plan = plan_memory(config, size, resolve_device(arguments.device), *budget_bytes);
+  MemoryPlan plan =
+      plan_memory(config, size, resolve_device(arguments.device), *budget_bytes, resident_bytes());
   log_info(to_text(plan, *budget_bytes));
   if (plan.gives_back_freed) give_back_freed_memory();
   return plan;

@@ -24,13 +24,13 @@ struct Preset {
 const std::vector<Preset>& presets() {
   static const std::vector<Preset> kPresets = {
       {"exact",
-       {"tracker.precision=fp32", "tracker.propagation_16x.exact_frames=0",
+       {"tracker.precision=fp32", "refiner.precision=fp32", "tracker.propagation_16x.exact_frames=0",
         "tracker.propagation_8x.exact_frames=0"}},
       {"balanced",
-       {"tracker.precision=bf16", "tracker.propagation_16x.exact_frames=0",
+       {"tracker.precision=bf16", "refiner.precision=bf16", "tracker.propagation_16x.exact_frames=0",
         "tracker.propagation_8x.exact_frames=1"}},
       {"fast",
-       {"tracker.precision=bf16", "tracker.propagation_16x.exact_frames=0",
+       {"tracker.precision=bf16", "refiner.precision=bf16", "tracker.propagation_16x.exact_frames=0",
         "tracker.propagation_8x.exact_frames=0.5"}},
   };
   return kPresets;

@@ -278,8 +278,8 @@ MemoryNeeds memory_needs(const MemoryPlan& plan, const RunSize& size, c10::Devic
   return needs_of(plan, size, device, program_bytes, networks_of(plan.config, has_refiner));
 }
 
-MemoryPlan plan_memory(const Config& config, const RunSize& size, c10::Device device, int64_t budget_bytes) {
-  const int64_t program_bytes = resident_bytes();
+MemoryPlan plan_memory(const Config& config, const RunSize& size, c10::Device device, int64_t budget_bytes,
+                       int64_t program_bytes) {
   MemoryPlan plan{.config = config, .staging = {}, .needs = {}};
   const Networks networks = networks_of(config, Estimate(plan, size, device).has_refiner());
   const auto fits = [&] {

@@ -53,10 +53,11 @@ struct MemoryPlan {
 MemoryNeeds memory_needs(const MemoryPlan& plan, const RunSize& size, c10::Device device,
                          int64_t program_bytes);
 
-/// Changes the configuration step by step until it fits: first what changes no mask, then what does, from
-/// little to much. The order stands in docs/performance.md. Throws DeviceError naming the least possible
-/// budget where nothing fits, ConfigError as above.
-MemoryPlan plan_memory(const Config& config, const RunSize& size, c10::Device device, int64_t budget_bytes);
+/// Changes the configuration step by step until it fits beside `program_bytes`: first what changes no mask,
+/// then what does, from little to much. The order stands in docs/performance.md. Throws DeviceError naming
+/// the least possible budget where nothing fits, ConfigError as above.
+MemoryPlan plan_memory(const Config& config, const RunSize& size, c10::Device device, int64_t budget_bytes,
+                       int64_t program_bytes);
 
 /// One line: budget, expected peak, changes.
 std::string to_text(const MemoryPlan& plan, int64_t budget_bytes);

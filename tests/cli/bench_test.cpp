@@ -108,20 +108,21 @@ TEST(BenchProgram, MakesUpWeightsThatAreNotThere) {
 }
 
 TEST(BenchProgram, TakesAPresetBeforeSettings) {
-  const TemporaryFolder folder;
-  const auto config = write_tiny_model(folder.path());
+  const auto config = repository_root() / "configs/nano.yaml";
   const auto flops_of_8x = [&](const std::vector<std::string>& more) {
     std::vector<std::string> options = {"--input", "synthetic:128x96"};
     options.insert(options.end(), more.begin(), more.end());
+    const Json report = report_of(bench(config, options));
     double flops = 0;
-    for (const Json& stage : report_of(bench(config, options))["stages"]) {
+    for (const Json& stage : report["stages"]) {
       if (stage["stage"] == "8x block") flops = stage["flops"];
     }
     return flops;
   };
   const double exact = flops_of_8x({"--preset", "exact"});
   EXPECT_EQ(flops_of_8x({}), exact);
-  EXPECT_NE(flops_of_8x({"--preset", "fast"}), exact);
+  EXPECT_GT(exact, 0);
+  EXPECT_LT(flops_of_8x({"--preset", "fast"}), exact);
   EXPECT_EQ(flops_of_8x({"--set", "tracker.propagation_8x.exact_frames=0", "--preset", "fast"}), exact);
 }
 

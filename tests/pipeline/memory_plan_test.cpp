@@ -10,7 +10,7 @@
 namespace hqtrack {
 namespace {
 
-constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kMiB = 1 << 20, kProgram = 200 * kMiB;  // as large as the program is
 const c10::Device kCpu(c10::kCPU);
 const RunSize kSize{.height = 1080, .width = 1920, .num_objects = 10, .writes_video = true};
 
@@ -22,7 +22,7 @@ MemoryPlan plan_of(const Config& config) { return {.config = config, .staging = 
 /// "expected at least 300 MiB" -> 300.
 int64_t least_mib(const Config& config, const RunSize& size) {
   try {
-    plan_memory(config, size, kCpu, kMiB);
+    plan_memory(config, size, kCpu, kMiB, kProgram);
   } catch (const DeviceError& error) {
     const std::string text = error.what(), before = "expected at least ";
     EXPECT_NE(text.find("1920x1080 and 10 objects, found 1 MiB"), std::string::npos) << text;
@@ -33,7 +33,7 @@ int64_t least_mib(const Config& config, const RunSize& size) {
 }
 
 TEST(MemoryPlan, ChangesNothingThatFits) {
-  const MemoryPlan plan = plan_memory(nano(), kSize, kCpu, 16384 * kMiB);
+  const MemoryPlan plan = plan_memory(nano(), kSize, kCpu, 16384 * kMiB, kProgram);
   EXPECT_TRUE(plan.changes.empty());
   EXPECT_EQ(plan.staging.queue_frames, 3U);
   EXPECT_FALSE(plan.staging.is_serial);
@@ -42,12 +42,12 @@ TEST(MemoryPlan, ChangesNothingThatFits) {
 
 TEST(MemoryPlan, ChangesMasksLast) {
   const Config config = nano();
-  const MemoryPlan whole = plan_memory(config, kSize, kCpu, 16384 * kMiB);
+  const MemoryPlan whole = plan_memory(config, kSize, kCpu, 16384 * kMiB, kProgram);
   const int64_t most = whole.needs.total() / kMiB, least = least_mib(config, kSize);
   ASSERT_LT(least, most);
   size_t num_changes = 0;
   for (int64_t budget = most; budget > least; budget -= 5) {
-    const MemoryPlan plan = plan_memory(config, kSize, kCpu, budget * kMiB);
+    const MemoryPlan plan = plan_memory(config, kSize, kCpu, budget * kMiB, kProgram);
     EXPECT_LE(plan.needs.total(), budget * kMiB);
     EXPECT_GE(plan.changes.size(), num_changes) << budget;
     num_changes = plan.changes.size();
@@ -59,7 +59,7 @@ TEST(MemoryPlan, ChangesMasksLast) {
     EXPECT_EQ(found.short_term_delay_frames, asked.short_term_delay_frames);
   }
   EXPECT_GE(num_changes, 5U);
-  EXPECT_NO_THROW(plan_memory(config, kSize, kCpu, (least + 5) * kMiB));
+  EXPECT_NO_THROW(plan_memory(config, kSize, kCpu, (least + 5) * kMiB, kProgram));
 }
 
 TEST(MemoryPlan, NeedsMoreForMoreOfAnything) {
