@@ -11,8 +11,9 @@
 namespace hqtrack {
 
 extern const CpuKernels HQTRACK_KERNELS;
-const CpuKernels HQTRACK_KERNELS{.attention = {pack_values, attend, add_shares, attend_window, window_scratch},
-                                 .depthwise = {convolve_rows},
-                                 .matrix = {kPanel, kDepthPerWord, pack_rows, multiply_matrix}};
+const CpuKernels HQTRACK_KERNELS{
+    .attention = {pack_values, attend, add_shares, attend_window, window_scratch},
+    .depthwise = {convolve_rows},
+    .matrix = {kPanel, kDepthPerWord, pack_rows, multiply_matrix}};
 
 }  // namespace hqtrack
