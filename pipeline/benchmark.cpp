@@ -253,8 +253,9 @@ class Benchmark {
                                 .flops = total.flops / count,
                                 .flops_per_second = total.flops / total.seconds});
     }
-    report_.frame_p50_ms = percentile(frame_times(frames), 0.5);
-    report_.frame_p95_ms = percentile(frame_times(frames), 0.95);
+    const std::vector<double> times = frame_times(frames);
+    report_.frame_p50_ms = percentile(times, 0.5);
+    report_.frame_p95_ms = percentile(times, 0.95);
   }
 
   void measure_pipeline() {
