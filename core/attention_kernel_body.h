@@ -6,6 +6,7 @@
 
 #include "core/attention_kernel.h"
 #include "core/cpu_vector.h"
+#include "core/exp_negative.h"
 #include "core/matrix_kernel_body.h"
 
 namespace hqtrack {
@@ -13,24 +14,6 @@ namespace {
 
 constexpr int64_t kQueryBlock = 16 * kMicroRows;  // queries of a tile of scores
 constexpr int64_t kKeyBlock = 512;  // keys of a tile: a panel of values lies in the second cache at most
-
-// exp(x) for x <= 0, relative error below 2e-7: 2^n * p(r), r = x log2(e) - n in [-0.5, 0.5]. Below -87 it
-// gives about 1e-38, which vanishes beside the row's own maximum of 1. Branch-free, so that loops over it
-// become vectors.
-inline float exp_negative(float x) {
-  const float t = (x > -87.0f ? x : -87.0f) * 1.44269504f;
-  const float shifted = t + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
-  const float r = t - (shifted - 12582912.0f);
-  float p = 1.5353362e-4f;
-  p = p * r + 1.3398874e-3f;
-  p = p * r + 9.6184373e-3f;
-  p = p * r + 5.5503324e-2f;
-  p = p * r + 2.4022648e-1f;
-  p = p * r + 6.9314720e-1f;
-  p = p * r + 1.0f;
-  return __builtin_bit_cast(float,
-                            __builtin_bit_cast(int32_t, p) + (__builtin_bit_cast(int32_t, shifted) << 23));
-}
 
 inline void scale_row(float* row, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) row[i] *= factor;
