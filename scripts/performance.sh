@@ -5,14 +5,26 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+usage() {
+  cat <<'TEXT'
+Usage: scripts/performance.sh [--short] [--davis DIR]
+  --short        few frames, to see that all parts work
+  --davis DIR    sequences in the layout of DAVIS: what the presets cost in masks
+The figures land in out/performance.
+TEXT
+}
+
 is_short=false
-if (($# == 1)) && [[ $1 == --short ]]; then
-  is_short=true
-elif (($# > 0)); then
-  say "Usage: scripts/performance.sh [--short]   (figures land in out/performance; --short: few frames, to see that all parts work)"
-  [[ $1 == -h || $1 == --help ]] && exit 0
-  exit 2
-fi
+davis=''
+while (($# > 0)); do
+  case $1 in
+    --short) is_short=true ;;
+    --davis) davis="$(cd "${2:?--davis: expected a folder}" && pwd)" && shift ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+  shift
+done
 out="$root/out/performance"
 mkdir -p "$out"
 
@@ -63,6 +75,53 @@ scaling() {
   } | tee "$out/scaling_$model.md"
 }
 
+presets() {
+  local preset
+  for preset in exact balanced fast; do
+    bench "nano_$preset" 100 "${nano[@]}" --preset "$preset"
+    bench "full_$preset" 10 "${full[@]}" --preset "$preset"
+  done
+  for model in nano full; do
+    head_of_rows "$model, --preset"
+    for preset in exact balanced fast; do row "$preset" "${model}_$preset"; done
+    printf '\n'
+  done | tee "$out/presets.md"
+}
+
+# agreement TEXT NAME arguments...: scores of nano on --davis, and the same of its masks against those of the first call as truth
+agreement() {
+  local text="$1" name="$2" truth="$out/truth" size
+  shift 2
+  rm -rf "$out/masks_$name"
+  "$root/build/hqtrack" eval davis --root "$davis" "${nano[@]}" "$@" --masks "$out/masks_$name" --json "$out/davis_$name.json"
+  if [[ ! -e $truth ]]; then
+    for size in 480p 1080p Full-Resolution ''; do [[ ! -d $davis/Annotations/$size ]] || break; done
+    mkdir -p "$truth/Annotations"
+    ln -s "$davis/JPEGImages" "$truth/JPEGImages"
+    ln -sT "$out/masks_$name" "$truth/Annotations/$size"
+  fi
+  "$root/build/hqtrack" eval davis --root "$truth" --results "$out/masks_$name" --json "$out/as_$name.json"
+  printf '| %s | %.4f | %.4f | %.4f | %.4f |\n' "$text" "$(figure "as_$name" j_mean)" "$(figure "davis_$name" j_mean)" \
+    "$(figure "davis_$name" f_mean)" "$(figure "davis_$name" j_and_f)" | tee -a "$out/agreement.md"
+}
+
+agreements() {
+  local long=(--preset exact --set tracker.memory.long_term_frames=12 --set tracker.memory.long_term_frames_8x=12)
+  rm -rf "$out/truth"
+  printf '| nano | IoU with masks of the first row | J | F | J&F |\n|---|---|---|---|---|\n' | tee "$out/agreement.md"
+  agreement exact exact --preset exact
+  agreement balanced balanced --preset balanced
+  agreement fast fast --preset fast
+  agreement 'as configured: bf16, all cells one by one' plain
+  rm -rf "$out/truth"
+  agreement 'exact, 12 frames in memory' long "${long[@]}"
+  agreement 'the same in groups, exact_frames 1' long_1 "${long[@]}" --set tracker.propagation_8x.exact_frames=1
+  agreement 'the same in groups, exact_frames 0.5' long_half "${long[@]}" --set tracker.propagation_8x.exact_frames=0.5
+  agreement 'the same in bf16' long_bf16 "${long[@]}" --set tracker.precision=bf16
+  agreement '12 frames, 3 at stride 8' long_3 "${long[@]}" --set tracker.memory.long_term_frames_8x=3
+  agreement '12 frames, 1 at stride 8' long_one "${long[@]}" --set tracker.memory.long_term_frames_8x=1
+}
+
 # The embedded model on a small network input: what is asked is whether frame 20,000 costs more than frame 2,000.
 long_video() {
   local frames=20000
@@ -108,5 +167,7 @@ step "full, without a refiner" bench full 20 "${full[@]}"
 step "full, ViT-B refiner" bench full_vit_b 3 --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b
 step "nano by objects and size" scaling nano 50 "${nano[@]}"
 step "full by objects and size" scaling full 5 "${full[@]}"
+step "Presets" presets
+[[ -z $davis ]] || step "What presets and grouped memory change" agreements
 step "20,000 frames" long_video
 step "Memory budgets" budgets
