@@ -1,6 +1,7 @@
 #include "cli/train.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "cli/train_arguments.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
 #include "eval/hqtrack_sequence_tracker.h"
@@ -165,25 +167,56 @@ void validate_on_stills(const StillSources& sources, const Config& config, Train
   run.validate = [validation](const fs::path& weights) { return validation->measure(weights); };
 }
 
-/// Scores go to stdout, one line each; the state of the run to the terminal, over and over on one line.
-void report(const std::vector<std::string>& score_names, const TrainingRecord& record, double progress) {
-  if (!record.scores.empty()) {
+/// Tells how far a run is: scores on stdout, one line each; the state on stderr, over and over on one line of
+/// a terminal, elsewhere a line after the first step and then every half minute.
+class TrainingReport {
+ public:
+  TrainingReport(std::vector<std::string> score_names, int64_t num_steps)
+      : score_names_(std::move(score_names)), num_steps_(num_steps) {}
+
+  void add(const TrainingRecord& record) {
+    if (record.scores.empty()) {
+      last_ = record;
+      return;
+    }
     std::printf("step %jd, %.1f min, %jd examples:", static_cast<intmax_t>(record.step), record.minutes,
                 static_cast<intmax_t>(record.examples));
-    for (size_t i = 0; i < score_names.size(); ++i) {
-      std::printf("  %s %.4f", score_names[i].c_str(), record.scores[i]);
+    for (size_t i = 0; i < score_names_.size(); ++i) {
+      std::printf("  %s %.4f", score_names_[i].c_str(), record.scores[i]);
     }
     std::printf("\n");
     std::fflush(stdout);
-  } else if (is_stderr_terminal()) {
-    const double minutes_left = progress > 0 ? record.minutes / progress - record.minutes : 0;
-    std::fprintf(stderr, "\r%3.0f %%  step %jd  loss %.4f  IoU %.3f  %.1f examples/s  %s left \033[K",
-                 100 * progress, static_cast<intmax_t>(record.step), record.loss, record.iou,
-                 static_cast<double>(record.examples) / (60 * record.minutes),
-                 format_duration(60 * minutes_left).c_str());
-    std::fflush(stderr);
   }
-}
+
+  void add_step(int64_t step, double minutes, double progress) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto pause = is_stderr_terminal() ? std::chrono::seconds(1) : std::chrono::seconds(30);
+    if (told_ && now - *told_ < pause) return;
+    told_ = now;
+    std::string line = "step " + std::to_string(step);
+    if (num_steps_ > 0) line += " of " + std::to_string(num_steps_);
+    char text[96];
+    std::snprintf(text, sizeof text, ", %.0f %%, %s left", 100 * progress,
+                  format_duration(60 * std::max(0.0, minutes / progress - minutes)).c_str());
+    line += text;
+    if (last_) {
+      std::snprintf(text, sizeof text, ", loss %.4f, IoU %.3f, %.1f examples/s", last_->loss, last_->iou,
+                    static_cast<double>(last_->examples) / (60 * last_->minutes));
+      line += text;
+    }
+    if (is_stderr_terminal()) {
+      std::fprintf(stderr, "\r%s\033[K", line.c_str());
+    } else {
+      log_info(line);
+    }
+  }
+
+ private:
+  std::vector<std::string> score_names_;
+  int64_t num_steps_;  // 0: the clock ends it
+  std::optional<TrainingRecord> last_;
+  std::optional<std::chrono::steady_clock::time_point> told_;
+};
 
 /// "cuda:0,cuda:1": those that train together.
 std::vector<c10::Device> resolve_devices(const std::string& names) {
@@ -198,9 +231,11 @@ std::vector<c10::Device> resolve_devices(const std::string& names) {
 
 using Training = std::function<bool(const TrainingRun&, std::stop_token)>;
 
-int train(const Training& training, TrainingRun& run) {
-  run.report = [&](const TrainingRecord& record, double progress) {
-    report(run.score_names, record, progress);
+int train(const Training& training, const TrainConfig& config, TrainingRun& run) {
+  TrainingReport report(run.score_names, config.max_minutes > 0 ? 0 : config.num_steps);
+  run.report = [&](const TrainingRecord& record) { report.add(record); };
+  run.on_step = [&](int64_t step, double minutes, double progress) {
+    report.add_step(step, minutes, progress);
   };
   const Interruption interruption;
   const bool is_complete = training(run, interruption.token());
@@ -210,8 +245,22 @@ int train(const Training& training, TrainingRun& run) {
   return static_cast<int>(is_complete ? ExitCode::kSuccess : ExitCode::kInterrupted);
 }
 
+void check_folder(const char* option, const fs::path& folder) {
+  if (folder.empty() || fs::is_directory(folder)) return;
+  throw MediaError("--" + std::string(option) + ": " + folder.string() + ": expected a folder, found " +
+                   (fs::exists(folder) ? "a file" : "nothing"));
+}
+
+void check_inputs(const TrainArguments& arguments) {
+  check_folder("pictures", arguments.pictures);
+  check_folder("sequences", arguments.sequences);
+  check_folder("pairs", arguments.pairs);
+  check_folder("validate-root", arguments.validation_root);
+  check_folder("validate-pairs", arguments.validation_pairs);
+}
+
 /// Before minutes are spent on reading pictures.
-void check_files(const TrainArguments& arguments, const TrainingRun& run) {
+void check_outputs(const TrainArguments& arguments, const TrainingRun& run) {
   const fs::path& preview = arguments.preview;
   if (preview.empty()) return check_start(run);
   if (fs::is_directory(preview)) throw OutputError(preview.string() + ": expected a file, found a folder");
@@ -228,7 +277,8 @@ int train_the_tracker(const TrainArguments& arguments, const Config& config, Tra
   }
   validate_on_sequences(arguments, config, run);
   return train(
-      [&](const TrainingRun& r, std::stop_token stop) { return train_vmos(config, *clips, r, stop); }, run);
+      [&](const TrainingRun& r, std::stop_token stop) { return train_vmos(config, *clips, r, stop); },
+      config.train, run);
 }
 
 int train_the_refiner(const TrainArguments& arguments, const Config& config, TrainingRun& run) {
@@ -240,7 +290,7 @@ int train_the_refiner(const TrainArguments& arguments, const Config& config, Tra
   validate_on_stills(sources, config, run);
   return train([&](const TrainingRun& r,
                    std::stop_token stop) { return train_refiner(config, *sources.training, r, stop); },
-               run);
+               config.train, run);
 }
 
 }  // namespace
@@ -248,6 +298,7 @@ int train_the_refiner(const TrainArguments& arguments, const Config& config, Tra
 int run_train(std::span<const std::string> args) {
   const auto arguments = parse_train_arguments(args);
   if (!arguments) return static_cast<int>(ExitCode::kSuccess);
+  check_inputs(*arguments);
   const Config config = load_config(arguments->network_arguments);
   use_threads(arguments->network_arguments);
   TrainingRun run{.folder = arguments->out,
@@ -257,8 +308,9 @@ int run_train(std::span<const std::string> args) {
                   .num_loader_threads = config.train.loader_threads,
                   .score_names = {},
                   .validate = {},
-                  .report = {}};
-  check_files(*arguments, run);
+                  .report = {},
+                  .on_step = {}};
+  check_outputs(*arguments, run);
   return arguments->network == TrainedNetwork::kVmos ? train_the_tracker(*arguments, config, run)
                                                      : train_the_refiner(*arguments, config, run);
 }

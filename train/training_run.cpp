@@ -90,6 +90,7 @@ class Loop {
     if (has_scores_to_beat) checkpoint(/*validates=*/true);
     while (progress() < 1 && !stop.stop_requested()) {
       step();
+      if (run_.on_step) run_.on_step(state_.step, state_.minutes, progress());
       if (state_.step % kLogSteps == 0) write_line();
       const bool is_due = state_.minutes - last_checkpoint_minutes_ >= config_.checkpoint_minutes;
       if (is_due && progress() < 1) checkpoint(/*validates=*/true);
@@ -135,7 +136,7 @@ class Loop {
 
   void add_to_log(const TrainingRecord& record) {
     log_->add(record);
-    if (run_.report) run_.report(record, progress());
+    if (run_.report) run_.report(record);
   }
 
   void checkpoint(bool validates) {

@@ -30,7 +30,8 @@ struct TrainingRun {
   /// for none.
   std::function<std::vector<double>(const std::filesystem::path& weights)> validate;
   /// Called every 20 steps, at each checkpoint and after each validation.
-  std::function<void(const TrainingRecord& record, double progress)> report;
+  std::function<void(const TrainingRecord& record)> report;
+  std::function<void(int64_t step, double minutes, double progress)> on_step;  // after each one
 };
 
 /// Looks at the files a run starts from, before there is a network or a picture. Throws WeightsError when the

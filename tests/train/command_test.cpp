@@ -105,7 +105,24 @@ TEST_F(TrainCommand, SaysWhichWeightsDoNotFit) {
   EXPECT_THROW(run_train(arguments({"--out", out().string(), "--init", weights.string()})), WeightsError);
 }
 
+TEST_F(TrainCommand, SaysHowFarItIs) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run_train(arguments({"--out", out().string()})), 0);
+  const std::string told = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(told.find("step 1 of 2, 50 %, 0:"), std::string::npos) << told;
+}
+
+TEST_F(TrainCommand, SaysFirstThatThereAreNoPictures) {
+  try {
+    run_train(Arguments{"vmos", "--pictures", "nowhere", "--out", "x", "--config", "none.yaml"});
+    ADD_FAILURE() << "no error";
+  } catch (const MediaError& error) {
+    EXPECT_STREQ(error.what(), "--pictures: nowhere: expected a folder, found nothing");
+  }
+}
+
 TEST_F(TrainCommand, SaysWhatIsMissing) {
+  EXPECT_EQ(usage_error({"--out", "x"}), "expected vmos or refiner, found none; see --help");
   EXPECT_EQ(usage_error({"vmos", "--out", "x"}), "expected --pictures or --sequences, found neither");
   EXPECT_EQ(usage_error({"vmos", "--pictures", "x"}), "--out: expected a folder for the results, found none");
   EXPECT_EQ(usage_error({"sam", "--pictures", "x"}), "'sam': expected what to train, vmos or refiner");

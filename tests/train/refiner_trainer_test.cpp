@@ -46,7 +46,7 @@ Trained train(const Config& config, TrainingRun run, int64_t stop_after = 0) {
   std::stop_source stop;
   const StoppingStills stills(stop, stop_after > 0 ? stop_after * config.train.batch_size : 1 << 30);
   Trained result;
-  run.report = [&](const TrainingRecord& record, double) { result.records.push_back(record); };
+  run.report = [&](const TrainingRecord& record) { result.records.push_back(record); };
   result.is_complete = train_refiner(config, stills, run, stop.get_token());
   return result;
 }

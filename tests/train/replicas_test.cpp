@@ -110,7 +110,7 @@ TEST(Replicas, TrainTheTrackerTogetherAndGoOnAfterAnInterruption) {
     run.resume = resume;
     run.devices = {c10::kCPU, c10::kCPU};
     int64_t examples = 0;
-    run.report = [&](const TrainingRecord& record, double) { examples = record.examples; };
+    run.report = [&](const TrainingRecord& record) { examples = record.examples; };
     train_vmos(config, testing::StoppingClips(clips, stop, stop_after), run, stop.get_token());
     return examples;
   };

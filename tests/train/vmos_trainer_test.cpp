@@ -30,7 +30,7 @@ Trained train(const Config& config, const fs::path& folder, bool resume = false,
   run.folder = folder;
   run.resume = resume;
   run.num_loader_threads = threads;
-  run.report = [&](const TrainingRecord& record, double) { result.records.push_back(record); };
+  run.report = [&](const TrainingRecord& record) { result.records.push_back(record); };
   result.is_complete = train_vmos(config, counted, run, stop.get_token());
   return result;
 }
