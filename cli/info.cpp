@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "cli/arguments.h"
+#include "core/cpu_kernels.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/weights/file_reader.h"
@@ -88,7 +89,8 @@ Json program_info() {
            {{"model", cpu_model()},
             {"threads", std::thread::hardware_concurrency()},
             {"network_threads", at::get_num_threads()},
-            {"instructions", at::get_cpu_capability()}}},
+            {"instructions", at::get_cpu_capability()},
+            {"bf16", bf16_cpu_kernels() != nullptr}}},
           {"cuda", cuda_abilities()},
           {"ffmpeg", ffmpeg_abilities()}};
 }
@@ -186,7 +188,7 @@ void print_program(const Json& info) {
   print_row("hqtrack", plain(info["version"]));
   print_row("LibTorch", plain(info["libtorch"]));
   print_row("CPU", plain(cpu["model"]) + ", " + plain(cpu["threads"], " threads") + ", " +
-                       plain(cpu["instructions"]));
+                       plain(cpu["instructions"]) + (cpu["bf16"].get<bool>() ? ", AVX512-BF16" : ""));
   print_row("network threads", plain(cpu["network_threads"]));
   print_row("CUDA kernels", cuda["built"].get<bool>() ? "built" : "not built");
   if (cuda["devices"].empty()) print_row("CUDA devices", "none");

@@ -34,6 +34,7 @@ TEST(InfoProgram, DescribesProgramAndMachine) {
   const Finished text = run_program({"info"});
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_NE(text.out.find("LibTorch"), std::string::npos);
+  EXPECT_EQ(text.out.find("AVX512-BF16") != std::string::npos, info["cpu"]["bf16"].get<bool>());
 }
 
 TEST(InfoProgram, DescribesAVideo) {
