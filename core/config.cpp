@@ -479,6 +479,10 @@ void apply_override(const Fields& fields, const std::string& text) {
   }
 }
 
+// x265 has the same.
+constexpr const char* kX264Presets[] = {"ultrafast", "superfast", "veryfast", "faster",   "fast",
+                                        "medium",    "slow",      "slower",   "veryslow", "placebo"};
+
 /// What no single field can tell.
 void check_consistency(const Config& config, bool has_overrides) {
   const auto fail = [&](const std::string& message) {
@@ -500,6 +504,13 @@ void check_consistency(const Config& config, bool has_overrides) {
   const RefinerTrainConfig& train = config.train.refiner;
   if (train.box_share + train.point_share + train.box_and_point_share + train.mask_share <= 0) {
     fail("train.refiner: expected a share above 0 of one kind of prompt, found none");
+  }
+  const EncodeConfig& encode = config.encode;
+  const bool has_x264_names = encode.codec == "auto" || encode.codec.starts_with("libx26");
+  if (has_x264_names && std::ranges::find(kX264Presets, encode.preset) == std::end(kX264Presets)) {
+    std::string names;
+    for (const char* name : kX264Presets) names += (names.empty() ? "" : ", ") + std::string(name);
+    fail("encode.preset: expected one of " + names + ", found '" + encode.preset + "'");
   }
   const EncoderConfig& encoder = config.tracker.encoder;
   if (encoder.type != "internimage") return;

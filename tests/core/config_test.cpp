@@ -182,6 +182,11 @@ TEST_F(ConfigFile, ChecksWhatSingleFieldsCannotTell) {
             "a.yaml: tracker.preprocess.max_long_edge: expected at least short_edge (480), found 400");
   EXPECT_EQ(error_of("tracker: {encoder: {groups: [4, 7, 16, 32]}}"),
             "a.yaml: tracker.encoder.groups: expected a divisor of the 128 channels of level 1, found 7");
+  EXPECT_EQ(
+      error_of("encode: {preset: nope}"),
+      "a.yaml: encode.preset: expected one of ultrafast, superfast, veryfast, faster, fast, medium, slow, "
+      "slower, veryslow, placebo, found 'nope'");
+  EXPECT_EQ(load("encode: {codec: h264_nvenc, preset: p4}").encode.preset, "p4");
 }
 
 TEST_F(ConfigFile, OverridesWinAndAreCheckedAlike) {
