@@ -13,6 +13,7 @@
 #include <boost/beast/http.hpp>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -29,7 +30,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
-constexpr size_t kMostConnections = 32;
+constexpr size_t kMostRequests = 32, kMostConnections = 128;
 constexpr std::chrono::seconds kPatience{5};
 constexpr size_t kLargestHead = 16 << 10, kLargestBody = 4 << 20;  // bytes
 
@@ -71,6 +72,27 @@ HttpRequest to_request(const http::request<http::string_body>& from) {
   return request;
 }
 
+HttpResponse refusal(int status, const std::string& reason) {
+  return {.status = status, .body = R"({"error":")" + reason + "\"}\n"};
+}
+
+HttpResponse too_many() {
+  HttpResponse response = refusal(503, "too many ask at a time: try again");
+  response.headers["Retry-After"] = "1";
+  return response;
+}
+
+/// What is said to a request that cannot be read; nothing to one that is late or gone.
+std::optional<HttpResponse> refusal_of(const beast::error_code& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return refusal(431, "head: expected at most 16 KiB, found more");
+  if (error == http::error::body_limit) return refusal(413, "body: expected at most 4 MiB, found more");
+  if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
+  if (error.category() == make_error_code(http::error::bad_method).category())
+    return refusal(400, "expected an HTTP request, found: " + error.message());
+  return std::nullopt;
+}
+
 /// One request and its answer. All that is read and written has a deadline.
 class Connection {
  public:
@@ -109,7 +131,19 @@ class Connection {
       if (!part || !is_alive()) break;
       if (!part->empty()) write(*part);
     }
-    linger();
+  }
+
+  /// What still comes is read away for a second: a connection that is closed with something unread takes the
+  /// answer with it.
+  void linger() {
+    ::shutdown(stream_.socket().native_handle(), SHUT_WR);
+    stream_.expires_after(std::chrono::seconds(1));
+    std::array<char, 65536> rest{};
+    try {
+      while (true) run([&](auto done) { stream_.async_read_some(asio::buffer(rest), std::move(done)); });
+    } catch (const std::exception&) {
+      // The end.
+    }
   }
 
   /// Ends whatever is waited for. Any thread.
@@ -119,21 +153,6 @@ class Connection {
   void write(const std::string& bytes) {
     stream_.expires_after(kPatience);
     run([&](auto done) { asio::async_write(stream_, asio::buffer(bytes), std::move(done)); });
-  }
-
-  /// What still comes is read away for a second: a connection that is closed with something unread takes the
-  /// answer with it.
-  void linger() {
-    ::shutdown(stream_.socket().native_handle(), SHUT_WR);
-    stream_.expires_after(std::chrono::seconds(1));
-    std::array<char, 4096> rest{};
-    try {
-      for (size_t total = 0; total < kLargestBody; total += rest.size()) {
-        run([&](auto done) { stream_.async_read_some(asio::buffer(rest), std::move(done)); });
-      }
-    } catch (const beast::system_error&) {
-      // The end.
-    }
   }
 
   bool is_alive() {
@@ -166,7 +185,11 @@ class HttpServer::Impl {
   }
 
   ~Impl() {
-    is_ending_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      is_ending_ = true;
+    }
+    is_over_.notify_one();
     ::shutdown(acceptor_.native_handle(), SHUT_RDWR);  // its thread waits there
     listener_.join();
     const std::lock_guard lock(mutex_);
@@ -207,12 +230,12 @@ class HttpServer::Impl {
   void accept_all() {
     while (!is_ending_) {
       try {
+        wait_for_room();
         auto context = std::make_unique<asio::io_context>(1);
         asio::ip::tcp::socket socket(*context);
         acceptor_.accept(socket);
         const std::lock_guard lock(mutex_);
-        std::erase_if(clients_, [](const Client& client) { return !client.connection; });
-        if (is_ending_ || clients_.size() >= kMostConnections) continue;  // closes it
+        if (is_ending_) return;
         socket.set_option(asio::ip::tcp::no_delay(true));
         Client& client = clients_.emplace_back(std::move(context), std::move(socket));
         try {
@@ -229,17 +252,41 @@ class HttpServer::Impl {
     }
   }
 
+  void wait_for_room() {
+    std::unique_lock lock(mutex_);
+    is_over_.wait(lock, [this] {
+      std::erase_if(clients_, [](const Client& client) { return !client.connection; });
+      return is_ending_ || clients_.size() < kMostConnections;
+    });
+  }
+
   void serve(Client& client) {
     give_way();
+    Connection& connection = *client.connection;
+    const bool is_too_many = num_requests_++ >= kMostRequests;
+    bool is_answered = false;
     try {
-      Connection& connection = *client.connection;
-      const std::optional<HttpResponse> refusal = handler_.refuse(connection.read_head());
-      connection.write(refusal ? *refusal : handler_.answer(connection.read_body()));
+      connection.write(is_too_many ? too_many() : respond(connection));
+      is_answered = true;
     } catch (const std::exception&) {
-      // It went away, was too slow, or sent too much.
+      // It went away or was too slow.
     }
+    --num_requests_;
+    if (is_answered) connection.linger();
     const std::lock_guard lock(mutex_);
     client.connection.reset();
+    is_over_.notify_one();
+  }
+
+  HttpResponse respond(Connection& connection) const {
+    try {
+      const std::optional<HttpResponse> refused = handler_.refuse(connection.read_head());
+      return refused ? *refused : handler_.answer(connection.read_body());
+    } catch (const beast::system_error& error) {
+      const std::optional<HttpResponse> refused = refusal_of(error.code());
+      if (!refused) throw;
+      return *refused;
+    }
   }
 
   Handler handler_;
@@ -247,7 +294,9 @@ class HttpServer::Impl {
   asio::io_context context_;
   asio::ip::tcp::acceptor acceptor_{context_};
   std::atomic<bool> is_ending_ = false;
+  std::atomic<size_t> num_requests_ = 0;  // those that are not answered yet
   std::mutex mutex_;
+  std::condition_variable is_over_;  // a connection, or all of it
   std::list<Client> clients_;
   std::jthread listener_;
 };

@@ -29,9 +29,11 @@ struct HttpResponse {
   std::function<std::optional<std::string>()> next_part = {};
 };
 
-/// Answers HTTP requests with Boost.Beast, one a connection. Whoever is slow, silent or large is cut off: a
-/// request has five seconds and 16 KiB of head and 4 MiB of body, each piece of an answer five seconds, and
-/// of more than 32 connections the newest are closed at once.
+/// Answers HTTP requests with Boost.Beast, one a connection. Whoever is slow or silent is cut off: a request
+/// has five seconds, and each piece of an answer too. More than 16 KiB of head are answered with 431, more
+/// than 4 MiB of body with 413, what is no HTTP with 400. While 32 requests are worked on, others are
+/// answered with 503 and Retry-After; with 128 connections, lingering ones among them, the next wait to be
+/// accepted.
 class HttpServer {
  public:
   /// Both are called by threads of the connections.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
@@ -316,12 +317,40 @@ TEST_F(ControlServerTest, ARefusedRequestLeavesNoSecondOne) {
 TEST_F(ControlServerTest, WhoIsSlowOrLargeIsCutOff) {
   EXPECT_EQ(raw_answer(stream.port(), "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"),
             "closed");  // and nothing more
-  EXPECT_EQ(raw_answer(stream.port(), "GET /" + std::string(100'000, 'x')), "closed");
-  EXPECT_EQ(raw_answer(stream.port(),
-                       "POST /streams/main/prompts HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                       "Transfer-Encoding: chunked\r\n\r\n5000000\r\n" +
-                           std::string(6'000'000, 'x')),
-            "closed");
+  EXPECT_TRUE(
+      raw_answer(stream.port(), "GET /" + std::string(100'000, 'x')).starts_with("closedHTTP/1.1 431"));
+  EXPECT_TRUE(raw_answer(stream.port(), "no request\r\n\r\n").starts_with("closedHTTP/1.1 400"));
+  const std::string head = "POST /streams/main/prompts HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+  const std::string body(6'000'000, 'x');
+  for (const char* size :
+       {"Transfer-Encoding: chunked\r\n\r\n5b8d80\r\n", "Content-Length: 6000000\r\n\r\n"}) {
+    EXPECT_TRUE(raw_answer(stream.port(), head + size + body).starts_with("closedHTTP/1.1 413")) << size;
+  }
+}
+
+TEST_F(ControlServerTest, WhoIsOneTooManyIsToldSo) {
+  wait_for_a_frame();
+  std::atomic<int> num_answered = 0, num_refused = 0;
+  {
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < 80; ++i) {
+      clients.emplace_back([&] {
+        httplib::Client other(stream.url());
+        for (int k = 0; k < 4; ++k) {
+          const auto result =
+              other.Post("/streams/main/prompts", R"({"action":"remove","id":9})", "application/json");
+          if (!result) continue;
+          ++num_answered;
+          if (result->status != 503) continue;
+          ++num_refused;
+          EXPECT_TRUE(result->has_header("Retry-After"));
+        }
+      });
+    }
+  }
+  EXPECT_EQ(num_answered, 320);
+  EXPECT_GT(num_refused, 0);
+  EXPECT_EQ(client.Get("/streams")->status, 200);
 }
 
 TEST(ControlServer, EndsAtOnceWhoeverIsConnected) {
