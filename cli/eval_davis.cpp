@@ -1,6 +1,8 @@
 #include "cli/eval_davis.h"
 
+#include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "cli/interruption.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "eval/davis_dataset.h"
 #include "eval/davis_evaluation.h"
 #include "eval/davis_report.h"
@@ -117,6 +120,7 @@ void check_outputs(const DavisArguments& arguments, const std::vector<DavisSeque
   check_eval_outputs(arguments.outputs);
   if (!arguments.zip_output.empty()) check_regular_output(arguments.zip_output);
   if (arguments.mask_output.empty()) return;
+  const OutputFile trial(arguments.mask_output / "trial");
   for (const DavisSequence& sequence : sequences) {
     const AnnotatedFrame& first = sequence.frames.front();
     for (const fs::path& input : {first.annotation.parent_path(), first.image.parent_path()}) {
@@ -129,8 +133,8 @@ void check_outputs(const DavisArguments& arguments, const std::vector<DavisSeque
   }
 }
 
-DavisScores score_tracker(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences,
-                          const EvaluationOptions& options, DavisRun& run, ReportFacts& facts) {
+void score_tracker(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences,
+                   const EvaluationOptions& options, DavisRun& run, ReportFacts& facts) {
   const Config config = load_track_config(arguments.network);
   run.score_map = config.tracker.states.score;
   run.config = config.file.stem().string();
@@ -140,7 +144,7 @@ DavisScores score_tracker(const DavisArguments& arguments, const std::vector<Dav
   run.settings = arguments.network.overrides;
   if (arguments.from_boxes) run.settings.emplace_back("--from-boxes");
   facts = tracker_facts(config, arguments.network.device, run.settings);
-  return evaluate_trackers(sequences, trackers, options);
+  evaluate_trackers(sequences, trackers, options);
 }
 
 void pack(const DavisArguments& arguments, const std::vector<DavisSequence>& sequences) {
@@ -159,6 +163,20 @@ void print_groups(const DavisArguments& arguments, const DavisScores& scores, co
     print("\n" + davis_table_of_groups("attribute", scores.by_attribute(attributes), scores));
   }
   if (arguments.by_score) print("\n" + score_calibration_table(score_calibration(scores), run.score_map));
+}
+
+/// Says which sequences have no scores.
+std::vector<std::string> unfinished(const std::vector<DavisSequence>& sequences, const DavisScores& scores) {
+  std::vector<std::string> names;
+  for (const DavisSequence& sequence : sequences) {
+    if (std::ranges::find(scores.sequences, sequence.name, &SequenceScores::name) == scores.sequences.end())
+      names.push_back(sequence.name);
+  }
+  if (!names.empty()) {
+    log_warning(std::to_string(scores.sequences.size()) + " of " + std::to_string(sequences.size()) +
+                " sequences are finished: the scores are theirs");
+  }
+  return names;
 }
 
 }  // namespace
@@ -183,20 +201,35 @@ int run_eval_davis(std::span<const std::string> args) {
                             .from_boxes = arguments->from_boxes,
                             .on_fault = fault_listener(arguments->outputs),
                             .stop = interruption.token()};
-  options.on_sequence = [](const SequenceScores& sequence) { print(davis_table_row(sequence)); };
+  DavisScores scores;
+  options.on_sequence = [&](const SequenceScores& sequence) {
+    print(davis_table_row(sequence));
+    scores.sequences.push_back(sequence);
+  };
   print(davis_table_head());
-  const DavisScores scores = arguments->results.empty()
-                                 ? score_tracker(*arguments, sequences, options, run, facts)
-                                 : evaluate_results(sequences, arguments->results, options);
+  std::exception_ptr failure;  // the scores of what is finished are written before it is thrown
+  try {
+    if (arguments->results.empty()) {
+      score_tracker(*arguments, sequences, options, run, facts);
+    } else {
+      evaluate_results(sequences, arguments->results, options);
+    }
+  } catch (const Error&) {
+    if (scores.sequences.empty()) throw;
+    failure = std::current_exception();
+  }
+  run.unfinished = unfinished(sequences, scores);
   print(davis_table_foot(scores));
   print_groups(*arguments, scores, run);
-  pack(*arguments, sequences);
+  if (!failure) pack(*arguments, sequences);
   write_eval_outputs(arguments->outputs, davis_json(scores, run), [&] {
     facts.emplace_back("data set", arguments->root.string());
     const ReportFacts figures = run_facts(scores.frames_per_second());
     facts.insert(facts.end(), figures.begin(), figures.end());
+    if (failure) facts.emplace_back("unfinished sequences", std::to_string(run.unfinished.size()));
     return davis_report(scores, sequences, facts);
   });
+  if (failure) std::rethrow_exception(failure);
   return static_cast<int>(ExitCode::kSuccess);
 }
 

@@ -87,9 +87,10 @@ struct DavisScores {
 struct EvaluationOptions {
   std::filesystem::path masks_folder = {};  // gets SEQUENCE/NAME_OF_FRAME.png of every frame; empty: none
   bool from_boxes = false;                  // the tracker sees the outer boxes of the first masks only
-  std::function<void(const SequenceScores&)> on_sequence = {};  // after each one, in their order
-  std::function<void(const std::string&)> on_fault = {};        // see evaluate_results; from any thread
-  std::stop_token stop = {};                                    // asked before each frame
+  /// After each one, in their order; where a sequence fails also of the others that are finished.
+  std::function<void(const SequenceScores&)> on_sequence = {};
+  std::function<void(const std::string&)> on_fault = {};  // see evaluate_results; from any thread
+  std::stop_token stop = {};                              // asked before each frame
 };
 
 /// Runs trackers over the sequences and scores what they give (semi-supervised). Each tracker has a thread

@@ -96,9 +96,10 @@ std::string kind_row(const std::string& name, const DavisMeans& means, const Los
 }  // namespace
 
 std::string davis_json(const DavisScores& scores, const DavisRun& run) {
-  Json json{{"program", "hqtrack"},     {"version", HQTRACK_VERSION}, {"kind", run.kind},
-            {"config", run.config},     {"weights", run.weights},     {"device", run.device},
-            {"settings", run.settings}, {"dataset", run.dataset},     {"list", run.list}};
+  Json json{{"program", "hqtrack"},        {"version", HQTRACK_VERSION}, {"kind", run.kind},
+            {"config", run.config},        {"weights", run.weights},     {"device", run.device},
+            {"settings", run.settings},    {"dataset", run.dataset},     {"list", run.list},
+            {"unfinished", run.unfinished}};
   add_statistics(json, scores.j(), scores.f());
   json["boundary_iou_mean"] = number_or_null(scores.boundary_iou());
   json["frames_per_second"] = number_or_null(scores.frames_per_second());

@@ -9,18 +9,19 @@ namespace hqtrack {
 
 /// What was evaluated, for the reader of a report.
 struct DavisRun {
-  std::string kind = {};                   // davis or youtube-vos
-  std::string config;                      // name of the configuration, or the folder of results
-  std::string weights;                     // file; empty when results were scored
-  std::string device;                      // empty when results were scored
-  std::vector<std::string> settings = {};  // what differs from the configuration
-  std::string dataset;                     // its root
-  std::string list;                        // file; empty for all sequences
-  ScoreMap score_map = {};                 // of the tracker; not in the report
+  std::string kind = {};                     // davis or youtube-vos
+  std::string config;                        // name of the configuration, or the folder of results
+  std::string weights;                       // file; empty when results were scored
+  std::string device;                        // empty when results were scored
+  std::vector<std::string> settings = {};    // what differs from the configuration
+  std::string dataset;                       // its root
+  std::string list;                          // file; empty for all sequences
+  std::vector<std::string> unfinished = {};  // sequences that were not scored because one of them failed
+  ScoreMap score_map = {};                   // of the tracker; not in the report
 };
 
 /// The scores as a JSON document:
-/// {"program":"hqtrack","version":"0.1.0","kind":...,"config":...,"weights":...,"device":...,"settings":[...],"dataset":...,"list":...,
+/// {"program":"hqtrack","version":"0.1.0","kind":...,"config":...,"weights":...,"device":...,"settings":[...],"dataset":...,"list":...,"unfinished":[...],
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
 ///  "boundary_iou_mean":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
 ///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,

@@ -258,8 +258,9 @@ HtmlReport davis_report(const DavisScores& scores, const std::vector<DavisSequen
                         const ReportFacts& facts) {
   HtmlReport report{.title = "Evaluation of masks", .facts = facts, .curve_name = "J"};
   report.measures = measures_of(scores.means(), scores.boundary_iou());
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    report.sequences.push_back(davis_sequence(scores.sequences[i], sequences[i]));
+  for (const SequenceScores& of : scores.sequences) {
+    const auto sequence = std::ranges::find(sequences, of.name, &DavisSequence::name);
+    if (sequence != sequences.end()) report.sequences.push_back(davis_sequence(of, *sequence));
   }
   return report;
 }

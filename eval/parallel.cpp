@@ -22,8 +22,9 @@ void for_each_item(size_t num_items, size_t num_workers, const std::function<voi
         work(item, worker);
         const std::lock_guard lock(mutex);
         is_done[item] = true;
-        for (; num_finished < num_items && is_done[num_finished]; ++num_finished) {
-          if (finish) finish(num_finished);
+        while (num_finished < num_items && is_done[num_finished]) {
+          const size_t done = num_finished++;
+          if (finish) finish(done);
         }
       } catch (...) {
         const std::lock_guard lock(mutex);
@@ -38,7 +39,11 @@ void for_each_item(size_t num_items, size_t num_workers, const std::function<voi
       threads.emplace_back(run, worker);
     run(0);
   }
-  if (error) std::rethrow_exception(error);
+  if (!error) return;
+  for (size_t item = num_finished; finish && item < num_items; ++item) {
+    if (is_done[item]) finish(item);
+  }
+  std::rethrow_exception(error);
 }
 
 }  // namespace hqtrack

@@ -139,6 +139,28 @@ TEST_F(EvalProgram, InterruptionKeepsTheMasksThatAreWritten) {
   }
 }
 
+TEST_F(EvalProgram, DamageKeepsTheScoresOfWhatIsFinished) {
+  const at::Tensor one = draw_labels(64, 96, {{1, 10, 10, 30, 20}});
+  write_davis_sequence(data(), "elk", {one, one, one});
+  const fs::path damaged = data() / "JPEGImages" / "480p" / "duo" / "00002.png";
+  std::ofstream(damaged) << "no picture";
+  for (const char* jobs : {"1", "2"}) {
+    const Finished finished = eval({"--config", model().string(), "--device", "cpu", "--jobs", jobs, "--json",
+                                    file("scores.json").string(), "--csv", file("scores.csv").string(),
+                                    "--report", file("scores.html").string(), "--zip",
+                                    file("scores.zip").string(), "--masks", file("masks").string()});
+    EXPECT_EQ(finished.exit_code, static_cast<int>(ExitCode::kInput));
+    EXPECT_NE(finished.err.find(damaged.string()), std::string::npos) << finished.err;
+    EXPECT_NE(finished.err.find("of 3 sequences are finished"), std::string::npos) << finished.err;
+    EXPECT_NE(finished.out.find("mean over"), std::string::npos) << finished.out;
+    EXPECT_EQ(json("scores.json")["sequences"][0]["name"], "dog");
+    EXPECT_EQ(json("scores.json")["unfinished"][0], "duo");
+    EXPECT_NE(read_text(file("scores.csv")).find("dog"), std::string::npos);
+    EXPECT_TRUE(fs::exists(file("scores.html")));
+    EXPECT_FALSE(fs::exists(file("scores.zip")));
+  }
+}
+
 TEST_F(EvalProgram, SaysWhatIsWrongByExitCode) {
   const auto code = [](ExitCode exit_code) { return static_cast<int>(exit_code); };
   EXPECT_EQ(run_program({"eval", "vots", "--root", "x"}).exit_code, code(ExitCode::kUsage));
@@ -149,6 +171,8 @@ TEST_F(EvalProgram, SaysWhatIsWrongByExitCode) {
   std::ofstream(file("taken")) << "a file";
   EXPECT_EQ(eval({"--json", (file("taken") / "scores.json").string()}).exit_code, code(ExitCode::kOutput));
   EXPECT_EQ(eval({"--json", file("").string()}).exit_code, code(ExitCode::kOutput));
+  EXPECT_EQ(eval({"--config", model().string(), "--masks", "/dev/null/masks"}).exit_code,
+            code(ExitCode::kOutput));
 }
 
 TEST(EvalHelp, FitsAScreenAndHasAnExample) {
