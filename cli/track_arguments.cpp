@@ -245,7 +245,7 @@ std::optional<TrackArguments> parse_track_arguments(std::span<const std::string>
   }
   arguments.prompts = parse_prompts(*line);
   if (const auto file = line->given("prompts")) {
-    std::ranges::move(read_prompt_file(*file), std::back_inserter(arguments.prompts.entries));
+    std::ranges::move(read_prompt_file(fs::absolute(*file)), std::back_inserter(arguments.prompts.entries));
     arguments.prompt_file = file;
   }
 

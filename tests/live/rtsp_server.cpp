@@ -53,11 +53,21 @@ std::string launch_of(const std::string& clip) {
   return "( filesrc location=\"" + clip + "\" ! qtdemux ! rtph264pay name=pay0 pt=96 )";
 }
 
+constexpr const char* kHelp = R"(Usage: rtsp_server PORT CLIP [USER PASSWORD [CERTIFICATE]]
+Serves rtsp://127.0.0.1:PORT/clip until it is killed; says "ready" when it listens.
+CLIP: an H.264 video (.mp4), ball:WIDTHxHEIGHT, or record:FILE to receive one.
+)";
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--help" || first == "-h") {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
   if (argc != 3 && argc != 5 && argc != 6) {
-    std::fputs("usage: rtsp_server PORT CLIP [USER PASSWORD [CERTIFICATE]]\n", stderr);
+    std::fputs(kHelp, stderr);
     return 2;
   }
   gst_init(nullptr, nullptr);
