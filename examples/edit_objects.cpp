@@ -1,5 +1,6 @@
 // Adds, corrects and removes objects while tracking, and goes on from a saved state. It draws its own frames:
 // a light and a dark square over grey.
+//   edit_objects [STATE_FILE]
 #include <ATen/Functions.h>
 
 #include <cstdio>
