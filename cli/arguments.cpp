@@ -124,7 +124,7 @@ std::optional<CommandLine> parse_command_line(std::span<const std::string> args,
   }
   line.positional = line.texts("arguments");
   if (line.positional.size() < min_positional) {
-    throw UsageError(names[line.positional.size()] + ": expected, found none; see --help");
+    throw UsageError("expected " + names[line.positional.size()] + ", found none; see --help");
   }
   const bool takes_any_number = !names.empty() && names.back().ends_with("...");
   if (line.positional.size() > names.size() && !takes_any_number) {

@@ -3,8 +3,6 @@
 #include <ATen/ops/isfinite.h>
 
 #include <boost/program_options/value_semantic.hpp>
-#include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "cli/arguments.h"
 #include "core/efficientnet_lite0_weights.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/weights.h"
 #include "refiner/hq_sam_weights.h"
@@ -94,8 +93,8 @@ int run_convert(std::span<const std::string> args) {
   }
   contents.metadata.try_emplace("format", "pt");  // readers of the Python world ask for it
   write_safetensors(output, contents);
-  std::printf("%s: %zu tensors, %ju bytes\n", output.c_str(), contents.tensors.size(),
-              static_cast<uintmax_t>(fs::file_size(output)));
+  log_info(output.string() + ": " + std::to_string(contents.tensors.size()) + " tensors, " +
+           std::to_string(fs::file_size(output)) + " bytes");
   return EXIT_SUCCESS;
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <filesystem>
+#include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "cli/paths.h"
@@ -45,6 +47,23 @@ std::vector<std::string> settings_of_preset(const std::string& name) {
   throw UsageError("--preset: expected one of " + expected + ", found '" + name + "'");
 }
 
+bool is_device(std::string_view name) {
+  if (name == "auto" || name == "cpu" || name == "cuda") return true;
+  constexpr std::string_view kCudaPrefix = "cuda:";
+  if (!name.starts_with(kCudaPrefix)) return false;
+  const std::string_view number = name.substr(kCudaPrefix.size());
+  return !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Names only; `train` takes several. Whether there are such devices is seen when they are used.
+void check_devices(const std::string& names) {
+  std::istringstream stream(names);
+  for (std::string name; std::getline(stream, name, ',');) {
+    if (is_device(name)) continue;
+    throw UsageError("--device: expected auto, cpu, cuda or cuda:N, found '" + name + "'");
+  }
+}
+
 }  // namespace
 
 void add_network_options(po::options_description& options) {
@@ -63,6 +82,7 @@ NetworkArguments parse_network(const CommandLine& line) {
                              .overrides = {},
                              .device = line.given("device").value_or("auto"),
                              .num_threads = std::nullopt};
+  check_devices(arguments.device);
   if (line.has("preset")) arguments.overrides = settings_of_preset(line.text("preset"));
   for (const std::string& setting : line.texts("set")) arguments.overrides.push_back(setting);
   constexpr int64_t kMostThreads = 1024;

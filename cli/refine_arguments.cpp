@@ -91,7 +91,7 @@ void check_sources(const RefineArguments& arguments, const CommandLine& line) {
     return;
   }
   if (line.has("images")) throw UsageError("--images: expected --detections with it, found none");
-  if (arguments.images.empty()) throw UsageError("IMAGE: expected, found none; see --help");
+  if (arguments.images.empty()) throw UsageError("expected IMAGE, found none; see --help");
   if (prompts.entries.empty()) {
     throw UsageError("expected an object (--box, --point, --mask or --detections), found none");
   }

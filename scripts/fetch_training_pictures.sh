@@ -12,7 +12,7 @@ packages=(tuxpaint-stamps-default openclipart-png
   gnome-backgrounds)
 
 if [[ ${1:-} == -h || ${1:-} == --help || $# != 1 ]]; then
-  say "Usage: scripts/fetch_training_pictures.sh DIR   (downloads 540 MB, 1.1 GB when unpacked; nothing is installed)"
+  say "Usage: scripts/fetch_training_pictures.sh DIR   (downloads 540 MB, 660 MB on disk; nothing is installed)"
   [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
   exit 2
 fi

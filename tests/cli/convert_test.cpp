@@ -21,16 +21,20 @@ namespace fs = std::filesystem;
 
 class Convert : public ::testing::Test {
  protected:
-  /// What the command prints on stdout.
+  /// What the command prints.
   static std::string run(const std::vector<std::string>& args) {
     ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    const auto printed = [] {
+      return ::testing::internal::GetCapturedStdout() + ::testing::internal::GetCapturedStderr();
+    };
     try {
       EXPECT_EQ(run_convert(args), 0);
     } catch (...) {
-      ::testing::internal::GetCapturedStdout();
+      printed();
       throw;
     }
-    return ::testing::internal::GetCapturedStdout();
+    return printed();
   }
 
   testing::TemporaryFolder folder_;
@@ -40,7 +44,7 @@ class Convert : public ::testing::Test {
 
 TEST_F(Convert, WritesTheTensorsOfACheckpoint) {
   const std::string printed = run({checkpoint_, out_});
-  EXPECT_EQ(printed, out_ + ": 7 tensors, " + std::to_string(fs::file_size(out_)) + " bytes\n");
+  EXPECT_EQ(printed, "info: " + out_ + ": 7 tensors, " + std::to_string(fs::file_size(out_)) + " bytes\n");
   const TensorFile before = read_weights(checkpoint_), after = read_safetensors(out_);
   ASSERT_EQ(after.tensors.size(), 7u);
   for (const NamedTensor& entry : before.tensors) {
