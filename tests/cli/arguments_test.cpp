@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "cli/track_arguments.h"
@@ -172,6 +173,16 @@ std::vector<PromptEntry> prompts_of(Texts args) {
   args.insert(args.begin(), "in.mp4");
   args.insert(args.end(), {"-o", "out.mp4"});
   return parse_track_arguments(args)->prompts.entries;
+}
+
+TEST(TrackArguments, SaysWhereItLookedForPrompts) {
+  try {
+    parse_track_arguments(Texts{"in.mp4", "--prompts", "none.json"});
+    ADD_FAILURE() << "no error";
+  } catch (const MediaError& error) {
+    EXPECT_EQ(error.what(), (std::filesystem::current_path() / "none.json").string() +
+                                ": expected a JSON file of prompts, found none that can be read");
+  }
 }
 
 TEST(TrackArguments, OrderSaysWhichPromptsBelongTogether) {
