@@ -86,10 +86,8 @@ std::optional<BenchArguments> parse_bench_arguments(std::span<const std::string>
 }
 
 RunSize size_of(const BenchmarkOptions& options) {
-  RunSize size{.height = options.height,
-               .width = options.width,
-               .num_objects = options.num_objects,
-               .writes_video = true};
+  RunSize size{
+      .height = options.height, .width = options.width, .num_objects = options.num_objects, .num_videos = 1};
   if (options.input.empty()) return size;
   const auto source = open_source(options.input);
   size.height = source->info().height;

@@ -136,7 +136,7 @@ RunSize TrackRun::size(const Config& config) const {
   RunSize size{.height = source_->info().height,
                .width = source_->info().width,
                .num_objects = 0,
-               .writes_video = !arguments_.video_outputs.empty()};
+               .num_videos = static_cast<int64_t>(arguments_.video_outputs.size())};
   std::set<int64_t> ids;
   for (const TimedPrompt& timed : prompts_) {
     if (timed.edit.action == PromptEdit::Action::kRemove) continue;

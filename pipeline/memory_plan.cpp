@@ -132,8 +132,7 @@ class Estimate {
   }
 
   int64_t video() const {
-    if (!size_.writes_video) return 0;
-    return size_.height * size_.width *
+    return size_.num_videos * size_.height * size_.width *
            (config_.encode.preset == kFastPreset ? kFastVideoBytes : kVideoBytes);
   }
 
@@ -226,7 +225,7 @@ std::vector<Lever> levers(const Config& asked, const RunSize& size, c10::Device 
                            [](MemoryPlan& plan) { plan.gives_back_freed = true; }),
                       says("freed memory is given back at once")});
     const bool is_x264 = asked.encode.codec == "auto" || asked.encode.codec.starts_with("libx26");
-    if (size.writes_video && is_x264) {
+    if (size.num_videos > 0 && is_x264) {
       levers.push_back({once([](const MemoryPlan& plan) { return plan.config.encode.preset == kFastPreset; },
                              [](MemoryPlan& plan) { plan.config.encode.preset = kFastPreset; }),
                         says("encode.preset ultrafast instead of " + asked.encode.preset)});

@@ -15,7 +15,7 @@ struct RunSize {
   int64_t height = 0, width = 0;  // of a frame, in pixels
   int64_t num_objects = 1;        // over the whole run; with `compatibility: reference` the largest id
   bool asks_refiner = false;      // a prompt does; which frames are refined the configuration says
-  bool writes_video = false;
+  int64_t num_videos = 0;         // that are written
 };
 
 /// How the stages of a run share memory. Changes no result.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20, kProgram = 200 * kMiB;  // as large as the program is
 const c10::Device kCpu(c10::kCPU);
-const RunSize kSize{.height = 1080, .width = 1920, .num_objects = 10, .writes_video = true};
+const RunSize kSize{.height = 1080, .width = 1920, .num_objects = 10, .num_videos = 1};
 
 Config nano() { return load_config(testing::repository_root() / "configs" / "nano.yaml", {"refine=always"}); }
 
@@ -77,7 +77,7 @@ TEST(MemoryPlan, NeedsMoreForMoreOfAnything) {
   ++longer.config.tracker.memory.long_term_frames;
   EXPECT_GT(needs(longer, kSize).total(), before);
   RunSize without_video = kSize;
-  without_video.writes_video = false;
+  without_video.num_videos = 0;
   EXPECT_EQ(needs(plan, without_video).video, 0);
 }
 
