@@ -281,6 +281,7 @@ class Fields {
     real("refiner.crop_margin", refiner.crop_margin, {0.0, 10.0});
     integer("refiner.crop_margin_px", refiner.crop_margin_px, {0, 4096});
     real("refiner.prompt_residual", refiner.prompt_residual, {0.0, 1.0});
+    flag("refiner.look_again", refiner.look_again);
     choice("refiner.precision", refiner.precision, {"fp32", "bf16"});
   }
 

@@ -130,6 +130,7 @@ struct RefinerConfig {
   int64_t crop_margin_px = 8;      // pixels
   double prompt_residual = 0.0;    // share of a mask prompt's logits that is added to the refined mask
   std::string precision = "fp32";  // fp32 | bf16: of dot products on a CPU (core/precision.h)
+  bool look_again = false;         // the tracker looks again at masks made of boxes and points
 };
 
 /// Choice between tracked and refined masks (docs/hqsam.md, section 8).

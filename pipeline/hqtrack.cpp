@@ -21,6 +21,7 @@
 #include "core/profile.h"
 #include "core/state_file.h"
 #include "core/weights/weights.h"
+#include "pipeline/look_again.h"
 #include "pipeline/networks.h"
 #include "pipeline/prompt_masks.h"
 #include "pipeline/refine_schedule.h"
@@ -125,7 +126,12 @@ class HqTrack::Impl {
     std::vector<int64_t> known;
     for (const auto& [id, object] : objects_) known.push_back(id);
     PromptMasks masks = place_prompts(edits, known, label_mask_, [&](std::span<const ObjectPrompt> prompts) {
-      return ask_refiner([&](Refiner& refiner) { return refiner.segment(frame_->image, prompts); });
+      std::vector<MaskProposal> made =
+          ask_refiner([&](Refiner& refiner) { return refiner.segment(frame_->image, prompts); });
+      if (config_.refiner.look_again) {
+        look_again(networks_->tracker(), config_.tracker, frame_->image, prompts, made);
+      }
+      return made;
     });
     for (const auto& [action, prompt] : edits) {
       if (action != PromptEdit::Action::kRemove) continue;
