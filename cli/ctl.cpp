@@ -103,7 +103,18 @@ class Control {
     if (!result) fail("cannot be reached: no answer (" + httplib::to_string(result.error()) + ")");
     if (result->get_header_value("Server") != "hqtrack") fail("expected hqtrack, found another server");
     if (result->status == 200) return result->body;
-    fail(parse(result->body).value("error", "status " + std::to_string(result->status)));
+    const Json answer = parse(result->body);
+    if (answer.contains("streams")) fail(unhealthy(answer["streams"]));
+    fail(answer.value("error", "status " + std::to_string(result->status)));
+  }
+
+  /// "gate: no frame so far; yard: ..."
+  static std::string unhealthy(const Json& streams) {
+    std::string text;
+    for (const auto& [name, health] : streams.items()) {
+      if (health != "ok") text += (text.empty() ? "" : "; ") + name + ": " + health.get<std::string>();
+    }
+    return text;
   }
 
   httplib::Client client_;

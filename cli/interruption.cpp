@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <ctime>
 #include <system_error>
 
 namespace hqtrack {
@@ -15,16 +16,30 @@ namespace {
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 std::atomic<int> event = -1;  // written by the handler, which may do little else
 std::atomic<bool> is_over = false;
+std::atomic<int64_t> first_ms = 0;  // when a stop was asked for; 0 before that
+
+int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * int64_t{1000} + now.tv_nsec / 1'000'000;
+}
 
 void write_event() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
 }
 
-void on_signal(int) {
+void on_signal(int signal) {
+  constexpr int64_t kRepeated_ms = 2000;
   const int saved_errno = errno;
-  for (const int signal : kSignals) std::signal(signal, SIG_DFL);
-  write_event();
+  const int64_t now = now_ms();
+  int64_t none = 0;
+  if (first_ms.compare_exchange_strong(none, now)) {
+    write_event();
+  } else if (now >= first_ms + kRepeated_ms) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);  // delivered when this returns
+  }
   errno = saved_errno;
 }
 
@@ -32,6 +47,7 @@ void on_signal(int) {
 
 Interruption::Interruption() {
   is_over = false;
+  first_ms = 0;
   event = ::eventfd(0, EFD_CLOEXEC);
   if (event < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
   waiter_ = std::jthread([this] {
@@ -47,7 +63,9 @@ Interruption::Interruption() {
 }
 
 Interruption::~Interruption() {
-  for (const int signal : kSignals) std::signal(signal, SIG_DFL);
+  if (first_ms == 0) {  // else what repeats the signal may still come
+    for (const int signal : kSignals) std::signal(signal, SIG_DFL);
+  }
   is_over = true;
   write_event();
   waiter_.join();

@@ -5,8 +5,9 @@
 
 namespace hqtrack {
 
-/// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for a stop instead of ending the program; a
-/// second one ends it at once. One at a time.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for a stop instead of ending the program; one
+/// that comes two seconds later or more ends it at once. Those in between are the first one repeated, as
+/// timeout and systemd send it to a program and to its group. One at a time.
 class Interruption {
  public:
   Interruption();

@@ -17,6 +17,7 @@
 #include "control/control_server.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/log_scope.h"
 #include "core/one_line.h"
 #include "io/network_url.h"
 #include "io/retry.h"
@@ -59,18 +60,18 @@ struct Served {
 /// Runs a stream until it ends by itself or is interrupted. Whatever fails is said and tried again.
 void keep_running(Served& served, const Config& config, const std::stop_token& interrupted) {
   constexpr std::chrono::minutes kLongRun{1};  // what fails after that is another failure
+  const LogScope scope(served.config.name);
   for (int64_t attempt = 0; !interrupted.stop_requested(); ++attempt) {
     const auto begun = std::chrono::steady_clock::now();
     try {
-      TrackRun run(served.config.arguments, served.config.name, interrupted);
+      TrackRun run(served.config.arguments, interrupted);
       if (!run.is_open()) return;
       run.execute(served.tracker, config, served.stream);
       return;
     } catch (const std::exception& error) {
       if (std::chrono::steady_clock::now() > begun + kLongRun) attempt = 0;
       const auto time = retry_pause(attempt);
-      log_error(served.config.name + ": " + one_line(error) + "; begun anew in " +
-                std::to_string((time.count() + 999) / 1000) + " s");
+      log_error(one_line(error) + "; begun anew in " + std::to_string((time.count() + 999) / 1000) + " s");
       wait_unless_stopped(time, interrupted);
     }
   }
@@ -110,6 +111,7 @@ int run_serve(std::span<const std::string> args) {
   const auto file = line->given("config");
   if (!file) throw UsageError("expected --config FILE, found none");
   if (line->options["quiet"].as<bool>()) set_log_level(LogLevel::kError);
+  const Interruption interruption;  // first: what follows takes its time
   const ServeConfig serve = read_serve_config(*file);
   const Config config = load_track_config(serve.network);
   try {
@@ -122,7 +124,6 @@ int run_serve(std::span<const std::string> args) {
   const auto num_streams = static_cast<int>(serve.streams.size());
   if (!serve.network.num_threads) at::set_num_threads(std::max(1, at::get_num_threads() / num_streams));
 
-  const Interruption interruption;
   const auto networks = std::make_shared<Networks>(config, serve.network.device);
   std::vector<std::unique_ptr<Served>> all;
   std::vector<std::shared_ptr<ControlledStream>> streams;

@@ -153,8 +153,8 @@ class Reader {
       stream.arguments = *parse_track_arguments(args);
       check_asked(stream.arguments, has_control);
     });
-    stream.arguments.is_quiet = true;        // no progress
-    stream.arguments.appends_events = true;  // a stream may be begun anew at any time
+    stream.arguments.is_quiet = true;  // no progress
+    stream.arguments.appends = true;   // a stream may be begun anew at any time
     for (const auto& outputs : {stream.arguments.video_outputs, stream.arguments.event_outputs}) {
       if (std::ranges::find(outputs, "-") != outputs.end()) {
         fail(node, key + ": expected no output to standard output, found one");

@@ -19,12 +19,12 @@ int run_track(std::span<const std::string> args) {
   check_asked(*arguments, arguments->control.has_value());
   if (arguments->control) check_control("--control", *arguments->control);
   if (arguments->is_quiet) set_log_level(LogLevel::kError);
+  const Interruption interruption;  // first: what follows takes its time
   const Config config = load_track_config(arguments->network);
   check_outputs(*arguments, config);
   use_threads(arguments->network);
 
-  const Interruption interruption;
-  TrackRun run(*arguments, "", interruption.token());
+  TrackRun run(*arguments, interruption.token());
   if (!run.is_open()) return static_cast<int>(ExitCode::kInterrupted);
   const MemoryPlan plan =
       keep_to_budget(config, arguments->network, run.size(config), arguments->memory_budget_bytes);

@@ -307,7 +307,8 @@ void check_outputs(const TrackArguments& arguments, const Config& config) {
     check_not_an_input(places[i].first, places[i].second, arguments, config);
   }
   for (const auto& [option, place] : places) {
-    check_free(option, place, arguments.overwrites || (option == "--events" && arguments.appends_events));
+    const bool is_appended = arguments.appends && (option == "--events" || is_stream_output(place));
+    check_free(option, place, arguments.overwrites || is_appended);
   }
 }
 

@@ -29,7 +29,7 @@ struct TrackArguments {
   std::optional<ControlConfig> control;      // of live streams
   std::optional<int64_t> stats_interval_us;  // of live streams
   bool overwrites = false;
-  bool appends_events = false;  // to files of events, which may be there already
+  bool appends = false;  // to files of events and playlists, which may be there already
 
   NetworkArguments network;                    // the weights are the tracker's
   std::optional<int64_t> memory_budget_bytes;  // of a file, whose objects are all known

@@ -38,9 +38,10 @@ std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& argumen
                                                    const std::shared_ptr<ControlledStream>& stream) {
   std::vector<std::unique_ptr<FrameSink>> sinks;
   const auto events = arguments.source.live ? arguments.source.live->events : nullptr;
+  const ExistingOutput existing = arguments.appends ? ExistingOutput::kAppend : ExistingOutput::kReplace;
   for (const std::string& output : arguments.video_outputs) {
     if (is_stream_output(output)) {
-      sinks.push_back(open_stream_sink(output, video, config.overlay, config.encode, events));
+      sinks.push_back(open_stream_sink(output, video, config.overlay, config.encode, events, existing));
     } else if (arguments.segment_us) {
       sinks.push_back(
           open_segmented_sink(output, *arguments.segment_us, video, config.overlay, config.encode, events));
@@ -48,9 +49,8 @@ std::vector<std::unique_ptr<FrameSink>> open_sinks(const TrackArguments& argumen
       sinks.push_back(open_video_sink(output, video, config.overlay, config.encode));
     }
   }
-  const EventFile kind = arguments.appends_events ? EventFile::kAppend : EventFile::kReplace;
   for (const std::string& output : arguments.event_outputs) {
-    sinks.push_back(open_event_sink(output, events, kind));
+    sinks.push_back(open_event_sink(output, events, existing));
   }
   if (arguments.mask_output) sinks.push_back(open_mask_sink(*arguments.mask_output));
   if (stream) sinks.push_back(open_control_sink(stream));
@@ -66,7 +66,10 @@ std::string summary_text(const RunSummary& summary, const TrackArguments& argume
   const auto name = [&](const char* what, const std::string& output) {
     if (output != "-") line += std::string(", ") + what + " " + without_credentials(output);
   };
-  for (const std::string& output : arguments.video_outputs) name("video", output);
+  for (const std::string& output : arguments.video_outputs) {
+    const bool is_segmented = arguments.segment_us && !is_stream_output(output);
+    is_segmented ? name("videos", segment_names(output)) : name("video", output);
+  }
   if (arguments.mask_output) name("masks", arguments.mask_output->string());
   for (const std::string& output : arguments.event_outputs) name("events", output);
   for (const auto& [id, times] : summary.times_lost) {
@@ -86,14 +89,12 @@ void report_unused(const TrackStage& stage, int64_t num_frames) {
   }
 }
 
-std::optional<LiveRun> live_run(const TrackArguments& arguments, const std::string& name,
-                                std::shared_ptr<RunMonitor> monitor) {
+std::optional<LiveRun> live_run(const TrackArguments& arguments, std::shared_ptr<RunMonitor> monitor) {
   const std::optional<LiveConfig>& live = arguments.source.live;
   if (!live) return std::nullopt;
   LiveRun run{.max_latency = std::chrono::microseconds(live->max_latency_us),
               .events = live->events,
-              .monitor = std::move(monitor),
-              .name = name};
+              .monitor = std::move(monitor)};
   if (arguments.stats_interval_us) run.figures_interval.emplace(*arguments.stats_interval_us);
   return run;
 }
@@ -113,16 +114,18 @@ RunSummary run_with_progress(FrameSource& source, TrackStage& stage,
                          .interrupted = std::move(interrupted),
                          .on_frame = [&](const TrackedFrame&) { progress.advance(); }});
   } catch (const MediaError& e) {
-    throw MediaError(std::string(e.what()) + "; the " + std::to_string(progress.done()) +
-                     " frames before are tracked and written");
+    const int64_t done = progress.done();
+    if (done == 0) throw;
+    throw MediaError(std::string(e.what()) + (done == 1 ? "; the frame before is tracked and written"
+                                                        : "; the " + std::to_string(done) +
+                                                              " frames before are tracked and written"));
   }
 }
 
 }  // namespace
 
-TrackRun::TrackRun(const TrackArguments& arguments, std::string name, std::stop_token interrupted)
+TrackRun::TrackRun(const TrackArguments& arguments, std::stop_token interrupted)
     : arguments_(arguments),
-      name_(std::move(name)),
       interrupted_(std::move(interrupted)),
       source_(open_until_interrupted(arguments, interrupted_)) {
   if (!source_) return;
@@ -154,11 +157,10 @@ RunSummary TrackRun::execute(HqTrack& tracker, const Config& config,
                              const std::shared_ptr<ControlledStream>& stream, const Staging& staging) {
   TrackStage stage(tracker, std::move(prompts_), stream ? stream->prompts : nullptr);
   const auto sinks = open_sinks(arguments_, source_->info(), config, stream);
-  const auto live = live_run(arguments_, name_, stream ? stream->monitor : nullptr);
+  const auto live = live_run(arguments_, stream ? stream->monitor : nullptr);
   RunSummary summary = run_with_progress(*source_, stage, sinks, live, interrupted_, arguments_, staging);
   if (!summary.was_interrupted) report_unused(stage, summary.frames);
-  log_info((name_.empty() ? "" : name_ + ": ") + (summary.was_interrupted ? "interrupted after " : "") +
-           summary_text(summary, arguments_) +
+  log_info((summary.was_interrupted ? "interrupted after " : "") + summary_text(summary, arguments_) +
            (arguments_.source.live ? "; " + to_text(summary.figures) : std::string()));
   return summary;
 }

@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <stop_token>
-#include <string>
 
 #include "cli/track_arguments.h"
 #include "control/controlled_stream.h"
@@ -17,9 +16,9 @@ namespace hqtrack {
 /// `serve` for each of its streams.
 class TrackRun {
  public:
-  /// Opens the source and reads the prompts. arguments: outlive the run. name: of the stream, for messages;
-  /// may be empty. Throws MediaError, and UsageError for prompts.
-  TrackRun(const TrackArguments& arguments, std::string name, std::stop_token interrupted);
+  /// Opens the source and reads the prompts. arguments: outlive the run. Throws MediaError, and UsageError
+  /// for prompts.
+  TrackRun(const TrackArguments& arguments, std::stop_token interrupted);
 
   /// False when an interruption came before the first frame; then there is nothing to execute.
   bool is_open() const { return source_ != nullptr; }
@@ -33,7 +32,6 @@ class TrackRun {
 
  private:
   const TrackArguments& arguments_;
-  std::string name_;
   std::stop_token interrupted_;
   std::unique_ptr<FrameSource> source_;
   std::vector<TimedPrompt> prompts_;

@@ -276,12 +276,22 @@ class ControlServer::Impl {
     return encode_jpeg(is_plain ? frame.frame.image : Overlay(stream.overlay()).draw(frame), longest_edge);
   }
 
+  static std::string health_of(const Stream& stream) {
+    const auto age = stream.age();
+    if (stream.is_healthy()) return "ok";
+    if (!age) return "no frame so far";
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*age).count();
+    return (stream.monitor->is_receiving ? "no frame for " : "an outage, no frame for ") +
+           std::to_string(seconds) + " s";
+  }
+
   HttpResponse health() const {
     Json streams = Json::object();
     bool is_healthy = true;
     for (const auto& stream : streams_) {
-      is_healthy &= stream->is_healthy();
-      streams[stream->name()] = stream->is_healthy() ? "ok" : "no frames";
+      const std::string health = health_of(*stream);
+      is_healthy &= health == "ok";
+      streams[stream->name()] = health;
     }
     return json_response({{"status", is_healthy ? "ok" : "no frames"}, {"streams", streams}},
                          is_healthy ? 200 : 503);

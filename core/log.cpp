@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
+#include <utility>
+
+#include "core/log_scope.h"
 
 namespace hqtrack {
 namespace {
 
 std::atomic<LogLevel> current_level = LogLevel::kInfo;
+thread_local std::string scope;
 
 /// Our own logger, not spdlog's default one: a host program may use that for itself.
 spdlog::logger& logger() {
@@ -26,13 +30,17 @@ spdlog::logger& logger() {
 
 void log(LogLevel level, spdlog::level::level_enum spdlog_level, std::string_view message) {
   if (level > current_level) return;
-  std::string line(message);
+  std::string line = (scope.empty() ? "" : scope + ": ") + std::string(message);
   std::replace_if(
       line.begin(), line.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
   logger().log(spdlog_level, spdlog::string_view_t(line.data(), line.size()));
 }
 
 }  // namespace
+
+LogScope::LogScope(std::string name) : before_(std::exchange(scope, std::move(name))) {}
+LogScope::~LogScope() { scope = std::move(before_); }
+std::string LogScope::current() { return scope; }
 
 void set_log_level(LogLevel level) { current_level = level; }
 LogLevel log_level() { return current_level; }

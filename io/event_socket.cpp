@@ -117,6 +117,7 @@ void EventSocket::send_line(const std::string& line, int64_t pts_us) {
   const auto work = [&] {
     if (socket_ < 0) connect();
     send_all(line);
+    return true;
   };
   retry_.attempt(pts_us, work, [&] { close(); });
 }

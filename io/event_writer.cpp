@@ -20,15 +20,17 @@ namespace {
 
 class EventWriter : public FrameSink {
  public:
-  EventWriter(const std::string& file, std::shared_ptr<StreamEvents> events, EventFile kind)
+  EventWriter(const std::string& file, std::shared_ptr<StreamEvents> events, ExistingOutput existing)
       : name_(file == "-" ? "standard output" : file) {
     const bool is_stdout = file == "-";
-    if (!is_stdout && !is_special_file(file) && kind == EventFile::kReplace)
+    const bool appends = existing == ExistingOutput::kAppend;
+    if (!is_stdout && appends) make_folder_of(file);
+    if (!is_stdout && !appends && !is_special_file(file))
       output_.emplace(file, OutputFile::WhenDropped::kKeep);
     // Who closes the other end of standard output wants an end.
     if (events && !is_stdout) retry_.emplace(name_, std::move(events));
     const std::string path = output_ ? output_->temporary_path().string() : file;
-    const int mode = O_WRONLY | O_CREAT | O_CLOEXEC | (kind == EventFile::kAppend ? O_APPEND : O_TRUNC);
+    const int mode = O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : O_TRUNC);
     file_ = is_stdout ? STDOUT_FILENO : ::open(path.c_str(), mode, 0666);
     if (file_ < 0) throw OutputError(name_ + ": cannot be created: " + std::strerror(errno));
   }
@@ -48,7 +50,12 @@ class EventWriter : public FrameSink {
   void write_line(const std::string& line, int64_t pts_us) {
     if (!retry_) return append(line);
     retry_->attempt(
-        pts_us, [&] { append(line); }, [] {});
+        pts_us,
+        [&] {
+          append(line);
+          return true;
+        },
+        [] {});
   }
 
   /// The whole line or nothing, where the file is one that can be cut off.
@@ -89,9 +96,9 @@ class EventWriter : public FrameSink {
 }  // namespace
 
 std::unique_ptr<FrameSink> open_event_sink(const std::string& target, std::shared_ptr<StreamEvents> events,
-                                           EventFile kind) {
+                                           ExistingOutput existing) {
   if (is_event_socket(target)) return std::make_unique<EventSocket>(target, std::move(events));
-  return std::make_unique<EventWriter>(target, std::move(events), kind);
+  return std::make_unique<EventWriter>(target, std::move(events), existing);
 }
 
 }  // namespace hqtrack

@@ -178,8 +178,8 @@ AvInputPtr open_input(const std::string& url, const InputOptions& options) {
   if (result < 0) {
     std::string reason = options.guard ? options.guard->reason() : std::string();
     if (reason.empty()) reason = av_error_text(result);
-    if (!watch.first_error().empty()) reason += " (" + watch.first_error() + ")";
-    throw MediaError(without_credentials(url) + ": cannot be opened as video or picture: " + reason);
+    throw MediaError(without_credentials(url) +
+                     ": cannot be opened as video or picture: " + watch.explain(reason));
   }
   return format;
 }
@@ -271,6 +271,11 @@ void DecoderLog::clear() {
 }
 
 LogWatch::LogWatch(const void* owner) : owner_(owner), outer_(innermost_watch) { innermost_watch = this; }
+
+std::string LogWatch::explain(const std::string& reason) const {
+  const bool says_more = first_error_.find(reason) == std::string::npos;
+  return first_error_.empty() || !says_more ? reason : reason + " (" + first_error_ + ")";
+}
 
 LogWatch::~LogWatch() { innermost_watch = outer_; }
 

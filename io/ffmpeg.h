@@ -147,6 +147,8 @@ class LogWatch {
   /// Without line break; empty when there was none.
   const std::string& first_error() const { return first_error_; }
   void clear() { first_error_.clear(); }
+  /// "REASON (first error)"; the error is left out where it says the reason itself.
+  std::string explain(const std::string& reason) const;
 
  private:
   friend void receive_ffmpeg_log(void* context, int level, const char* format, va_list arguments);

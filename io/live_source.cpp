@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/log_scope.h"
 #include "io/network_url.h"
 #include "io/retry.h"
 
@@ -34,7 +35,10 @@ LiveSource::LiveSource(const std::string& url, const SourceConfig& config)
   stream_size_ = reader->stream_size();
   config_.frame_size = FrameSize{.height = info_.height, .width = info_.width};
   start_ = Clock::now();
-  receiver_ = std::jthread([this, reader = std::move(reader)]() mutable { receive(std::move(reader)); });
+  receiver_ = std::jthread([this, reader = std::move(reader), name = LogScope::current()]() mutable {
+    const LogScope scope(name);
+    receive(std::move(reader));
+  });
 }
 
 LiveSource::~LiveSource() { stop_.request_stop(); }

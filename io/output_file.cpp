@@ -40,9 +40,7 @@ OutputFile::OutputFile(const fs::path& file, WhenDropped when_dropped)
     : final_(file), when_dropped_(when_dropped) {
   std::error_code code;
   if (fs::is_symlink(file, code)) final_ = fs::weakly_canonical(file, code);
-  code.clear();
-  if (final_.has_parent_path()) fs::create_directories(final_.parent_path(), code);
-  if (code) throw OutputError(file.string() + ": its folder cannot be created: " + code.message());
+  make_folder_of(final_);
   temporary_ = create_beside(final_);
 }
 
@@ -57,6 +55,12 @@ void OutputFile::commit() {
   fs::rename(temporary_, final_, code);
   if (code) throw OutputError(final_.string() + ": cannot be given its name: " + code.message());
   is_committed_ = true;
+}
+
+void make_folder_of(const fs::path& file) {
+  std::error_code code;
+  if (file.has_parent_path()) fs::create_directories(file.parent_path(), code);
+  if (code) throw OutputError(file.string() + ": its folder cannot be created: " + code.message());
 }
 
 bool is_special_file(const fs::path& file) {

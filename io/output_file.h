@@ -35,6 +35,9 @@ class OutputFile {
   bool is_committed_ = false;
 };
 
+/// Makes the folder that a file is to lie in, where it is missing. Throws OutputError naming the file.
+void make_folder_of(const std::filesystem::path& file);
+
 /// Whether there is something that cannot be replaced, only written to: a pipe, a terminal, a device.
 bool is_special_file(const std::filesystem::path& file);
 

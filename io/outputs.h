@@ -23,31 +23,38 @@ std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& file, co
 
 /// The same in files of `segment_us` each, NAME-20261122T114500.EXT after the local time at which they begin
 /// (a name with a '%' is a pattern for strftime itself). A file that cannot be written, or not be made, is
-/// reported (log, and `events`, which may be null), and the next one is tried after a pause.
+/// reported (log, and `events`), and the next one is tried after a pause. Throws OutputError when none can be
+/// made at first, and without `events` (null: the source waits) when one cannot be written.
 std::unique_ptr<FrameSink> open_segmented_sink(const std::filesystem::path& file, int64_t segment_us,
                                                const VideoInfo& source, const OverlayConfig& overlay,
                                                const EncodeConfig& encode,
                                                std::shared_ptr<StreamEvents> events);
 
+/// For people: rec-*.mp4, or the pattern.
+std::string segment_names(const std::filesystem::path& file);
+
 /// Whether an output is seen while it comes: an address (rtsp, rtsps, rtmp, udp, srt, tcp), standard output
 /// ("-") or a playlist (.m3u8).
 bool is_stream_output(const std::string& target);
 
+/// What becomes of an output that is there already: it is replaced when the new one is complete, or goes on.
+enum class ExistingOutput { kReplace, kAppend };
+
 /// Overlay video to a server or viewer: RTSP (as publisher), RTMP, MPEG-TS over udp, srt, tcp or standard
 /// output; or HLS, a playlist of the last six segments of a second beside it. Each picture goes out at once.
-/// A target that is lost is reported (log, and `events`, which may be null) and tried again. Throws
-/// OutputError naming the target, without credentials, when it cannot be opened at first.
+/// A playlist that is appended to goes on without an end, with new numbers for its segments.
+/// A target that is lost is reported (log, and `events`) and tried again. Throws OutputError naming the
+/// target, without credentials, when it cannot be opened at first; and when it is lost, of standard output,
+/// and of a playlist without `events` (null: the source waits).
 std::unique_ptr<FrameSink> open_stream_sink(const std::string& target, const VideoInfo& source,
                                             const OverlayConfig& overlay, const EncodeConfig& encode,
-                                            std::shared_ptr<StreamEvents> events);
+                                            std::shared_ptr<StreamEvents> events,
+                                            ExistingOutput existing = ExistingOutput::kReplace);
 
 /// Palette PNG masks 00000.png, 00001.png ... (index = object id, DAVIS palette), one a frame, each written
 /// under a temporary name first. Creates the folder; with the first mask, numbered palette PNGs that are in
 /// it already are removed.
 std::unique_ptr<FrameSink> open_mask_sink(const std::filesystem::path& folder);
-
-/// A file of events gets its name when it is complete, in place of what was there; or goes on where it is.
-enum class EventFile { kReplace, kAppend };
 
 /// NDJSON, one line a frame:
 /// {"index":0,"pts":0.033367,"objects":[{"id":1,"name":"box","box":[x0,y0,x1,y1],"area":123,"score":0.98,"state":"tracked"}]}
@@ -63,6 +70,6 @@ enum class EventFile { kReplace, kAppend };
 /// line is written at once and whole. Throws OutputError.
 std::unique_ptr<FrameSink> open_event_sink(const std::string& target,
                                            std::shared_ptr<StreamEvents> events = nullptr,
-                                           EventFile kind = EventFile::kReplace);
+                                           ExistingOutput existing = ExistingOutput::kReplace);
 
 }  // namespace hqtrack

@@ -33,14 +33,17 @@ std::string reason_of(const std::exception& error, const std::string& name) {
   return text.starts_with(head) ? text.substr(head.size()) : text;
 }
 
-void Retry::attempt(int64_t pts_us, const std::function<void()>& work, const std::function<void()>& drop) {
-  if (is_lost() && Clock::now() < next_) {
+namespace {
+constexpr std::chrono::seconds kLong{30};  // an output that is lost sooner was hardly back
+}  // namespace
+
+void Retry::attempt(int64_t pts_us, const std::function<bool()>& work, const std::function<void()>& drop) {
+  if (is_lost_ && Clock::now() < next_) {
     ++missed_;
     return;
   }
   try {
-    work();
-    note_success(pts_us);
+    if (work()) note_success(pts_us);
   } catch (const OutputError& error) {
     drop();
     note_failure(reason_of(error, name_), pts_us);
@@ -49,21 +52,27 @@ void Retry::attempt(int64_t pts_us, const std::function<void()>& work, const std
 }
 
 void Retry::note_failure(const std::string& reason, int64_t pts_us) {
-  if (!is_lost()) {
+  if (is_lost_) {
+    ++attempts_;
+  } else {
+    is_lost_ = true;
     since_ = Clock::now();
-    missed_ = 0;
+    attempts_ = missed_ = 0;
+    if (since_ > back_ + kLong) num_pauses_ = 0;
     log_warning(name_ + ": " + reason + "; it is tried again");
     if (events_) {
       events_->publish(
           {.kind = StreamEvent::Kind::kOutputLost, .pts_us = pts_us, .reason = reason, .output = name_});
     }
   }
-  next_ = Clock::now() + retry_pause(++attempts_);
+  next_ = Clock::now() + retry_pause(num_pauses_++);
 }
 
 void Retry::note_success(int64_t pts_us) {
-  if (!is_lost()) return;
-  const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
+  if (!is_lost_) return;
+  is_lost_ = false;
+  back_ = Clock::now();
+  const double seconds = std::chrono::duration<double>(back_ - since_).count();
   log_info(name_ + ": back after " + std::to_string(static_cast<int64_t>(seconds + 0.5)) + " s, " +
            std::to_string(missed_) + " frames left out");
   if (events_) {
@@ -74,7 +83,6 @@ void Retry::note_success(int64_t pts_us) {
                       .seconds = seconds,
                       .attempts = attempts_ + 1});
   }
-  attempts_ = -1;
 }
 
 }  // namespace hqtrack

@@ -31,19 +31,21 @@ class Retry {
       : name_(std::move(name)), events_(std::move(events)) {}
 
   /// Does `work` with one frame. When it throws OutputError, the output is lost: `drop` lets go of it, and
-  /// until the pause is over frames are left out. `work` makes anew what was dropped. pts_us: of the frame.
-  void attempt(int64_t pts_us, const std::function<void()>& work, const std::function<void()>& drop);
+  /// until the pause is over frames are left out. `work` makes anew what was dropped, and tells whether
+  /// something has really been written since: only then the output is back. pts_us: of the frame.
+  void attempt(int64_t pts_us, const std::function<bool()>& work, const std::function<void()>& drop);
 
  private:
   using Clock = std::chrono::steady_clock;
-  bool is_lost() const { return attempts_ >= 0; }
   void note_failure(const std::string& reason, int64_t pts_us);
   void note_success(int64_t pts_us);
 
   std::string name_;
   std::shared_ptr<StreamEvents> events_;
-  int64_t attempts_ = -1, missed_ = 0;
-  Clock::time_point since_, next_;
+  bool is_lost_ = false;
+  int64_t attempts_ = 0, missed_ = 0;  // since it was lost
+  int64_t num_pauses_ = 0;             // since it was there for long
+  Clock::time_point since_, next_, back_;
 };
 
 }  // namespace hqtrack

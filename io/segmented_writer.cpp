@@ -10,6 +10,11 @@
 namespace hqtrack {
 namespace fs = std::filesystem;
 
+std::string segment_names(const fs::path& file) {
+  if (file.filename().string().find('%') != std::string::npos) return file.string();
+  return (file.parent_path() / (file.stem().string() + "-*" + file.extension().string())).string();
+}
+
 fs::path segment_file(const fs::path& pattern, int64_t unix_seconds) {
   std::string format = pattern.filename().string();
   if (format.find('%') == std::string::npos) {
@@ -40,19 +45,21 @@ SegmentedWriter::SegmentedWriter(const fs::path& file, int64_t segment_us, const
       source_(source),
       overlay_(overlay),
       encode_(encode),
-      events_(std::move(events)),
-      retry_(file.string(), events_) {}
+      events_(std::move(events)) {
+  if (events_) retry_.emplace(file.string(), events_);
+  const OutputFile trial(file);  // where nothing can be written, it is said at once
+}
 
 void SegmentedWriter::open(int64_t start_us) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   file_ = segment_file(pattern_, std::chrono::duration_cast<std::chrono::seconds>(now).count());
   source_.start_us = start_us;
   start_us_ = start_us;
-  writer_ = open_video_sink(file_, source_, overlay_, encode_);
+  writer_ = std::make_unique<VideoWriter>(file_, source_, overlay_, encode_);
 }
 
 void SegmentedWriter::close(int64_t end_us) {
-  const std::unique_ptr<FrameSink> writer = std::move(writer_);
+  const std::unique_ptr<VideoWriter> writer = std::move(writer_);
   writer->finish();
   if (!events_) return;
   events_->publish({.kind = StreamEvent::Kind::kSegmentComplete,
@@ -63,14 +70,23 @@ void SegmentedWriter::close(int64_t end_us) {
 }
 
 void SegmentedWriter::write(const TrackedFrame& frame) {
+  if (!retry_) {
+    write_now(frame);
+    return;
+  }
+  retry_->attempt(
+      frame.frame.pts_us, [&] { return write_now(frame); }, [&] { writer_.reset(); });
+}
+
+/// Whether something of this segment, or all of the one before, is in its file.
+bool SegmentedWriter::write_now(const TrackedFrame& frame) {
   const int64_t now_us = frame.frame.pts_us;
-  const auto work = [&] {
-    if (writer_ && now_us >= start_us_ + segment_us_) close(now_us);
-    if (!writer_) open(now_us);
-    writer_->write(frame);
-    last_us_ = now_us;
-  };
-  retry_.attempt(now_us, work, [&] { writer_.reset(); });
+  const bool is_complete = writer_ && now_us >= start_us_ + segment_us_;
+  if (is_complete) close(now_us);
+  if (!writer_) open(now_us);
+  writer_->write(frame);
+  last_us_ = now_us;
+  return is_complete || writer_->has_written();
 }
 
 void SegmentedWriter::finish() {

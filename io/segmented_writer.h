@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "io/frame_sink.h"
 #include "io/outputs.h"
 #include "io/retry.h"
+#include "io/video_writer.h"
 
 namespace hqtrack {
 
@@ -25,6 +27,7 @@ class SegmentedWriter : public FrameSink {
  private:
   void open(int64_t start_us);
   void close(int64_t end_us);
+  bool write_now(const TrackedFrame& frame);
 
   std::filesystem::path pattern_;
   int64_t segment_us_;
@@ -32,8 +35,8 @@ class SegmentedWriter : public FrameSink {
   OverlayConfig overlay_;
   EncodeConfig encode_;
   std::shared_ptr<StreamEvents> events_;
-  Retry retry_;
-  std::unique_ptr<FrameSink> writer_;  // of the segment in hand
+  std::optional<Retry> retry_;           // of a source that does not wait
+  std::unique_ptr<VideoWriter> writer_;  // of the segment in hand
   std::filesystem::path file_;
   int64_t start_us_ = 0, last_us_ = 0;
 };

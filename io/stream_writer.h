@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "io/ffmpeg.h"
 #include "io/frame_sink.h"
 #include "io/frame_source.h"
+#include "io/muxer_files.h"
 #include "io/outputs.h"
 #include "io/overlay.h"
 #include "io/retry.h"
@@ -22,7 +24,7 @@ class StreamWriter : public FrameSink {
  public:
   /// Connects. Throws OutputError.
   StreamWriter(const std::string& target, const VideoInfo& source, const OverlayConfig& overlay,
-               const EncodeConfig& encode, std::shared_ptr<StreamEvents> events);
+               const EncodeConfig& encode, std::shared_ptr<StreamEvents> events, ExistingOutput existing);
   ~StreamWriter() override;
 
   void write(const TrackedFrame& frame) override;
@@ -30,18 +32,21 @@ class StreamWriter : public FrameSink {
 
  private:
   void open();
-  void send(const TrackedFrame& frame);
+  bool write_now(const TrackedFrame& frame);
   void check(int result) const;
 
   std::string target_, shown_target_;
+  ExistingOutput existing_;
   VideoInfo source_;
   EncodeConfig encode_;
   Overlay overlay_;
-  Retry retry_;
+  std::optional<Retry> retry_;
   WaitGuard guard_;
+  MuxerFiles files_;    // of a playlist
   AvOutputPtr format_;  // null while there is no connection
   std::unique_ptr<VideoEncoder> encoder_;
   AVStream* stream_ = nullptr;  // owned by format_
+  bool has_written_ = false;    // through format_
   int64_t last_pts_ = 0;
 };
 

@@ -49,7 +49,15 @@ VideoWriter::VideoWriter(const fs::path& file, const VideoInfo& source, const Ov
   open();
 }
 
-VideoWriter::~VideoWriter() = default;
+VideoWriter::~VideoWriter() {
+  if (!has_frames_) remove();
+}
+
+void VideoWriter::remove() {
+  format_.reset();
+  std::error_code ignored;
+  fs::remove(output_.temporary_path(), ignored);
+}
 
 void VideoWriter::open() {
   const AVCodecContext& codec = encoder_->codec();
@@ -84,7 +92,10 @@ void VideoWriter::open() {
   const int result = avformat_write_header(format_.get(), &options);
   av_dict_free(&options);
   check(result);
+  header_bytes_ = avio_tell(format_->pb);
 }
+
+bool VideoWriter::has_written() const { return avio_tell(format_->pb) > header_bytes_; }
 
 TrackedFrame VideoWriter::with_recent_prompts(TrackedFrame frame) {
   const int64_t now_us = frame.frame.pts_us;
@@ -137,9 +148,7 @@ void VideoWriter::write_packets(std::vector<AvPacketPtr> packets) {
 
 void VideoWriter::finish() {
   if (!has_frames_) {
-    format_.reset();
-    std::error_code ignored;
-    fs::remove(output_.temporary_path(), ignored);
+    remove();
     log_warning(output_.final_path().string() + ": no frame was tracked, so no video is written");
     return;
   }

@@ -29,6 +29,9 @@ class VideoWriter : public FrameSink {
   void write(const TrackedFrame& frame) override;
   void finish() override;
 
+  /// Whether some of the video is in the file by now.
+  bool has_written() const;
+
  private:
   struct Pending {
     at::Tensor image;
@@ -37,6 +40,7 @@ class VideoWriter : public FrameSink {
   /// With the prompts of the last second, so that they can be seen.
   TrackedFrame with_recent_prompts(TrackedFrame frame);
   void open();
+  void remove();  // what has no frames
   void encode_pending(int64_t duration);
   void write_packets(std::vector<AvPacketPtr> packets);
   void close();
@@ -52,6 +56,7 @@ class VideoWriter : public FrameSink {
   std::vector<std::pair<int64_t, ObjectPrompt>> recent_prompts_;  // and their time, in microseconds
   std::optional<Pending> pending_;  // waits for the next frame, which tells its duration
   int64_t last_duration_ = 0;
+  int64_t header_bytes_ = 0;
   bool has_frames_ = false;
 };
 

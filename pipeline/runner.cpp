@@ -19,6 +19,7 @@
 #include "core/bounded_queue.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/log_scope.h"
 #include "core/threads.h"
 
 namespace hqtrack {
@@ -155,6 +156,7 @@ class Run {
   template <class Stage, class Close>
   void guarded(Stage stage, Close close) {
     c10::InferenceMode guard;
+    const LogScope scope(log_scope_);
     try {
       stage();
     } catch (...) {
@@ -253,7 +255,7 @@ class Run {
     if (now < told_at_ + *options_.live->figures_interval) return;
     told_at_ = now;
     const RunFigures figures = monitor_->figures(std::exchange(told_, monitor_->latency.counts()));
-    log_info((options_.live->name.empty() ? "" : options_.live->name + ": ") + to_text(figures));
+    log_info(to_text(figures));
     if (!options_.live->events) return;
     options_.live->events->publish(
         {.kind = StreamEvent::Kind::kFigures, .pts_us = frame.pts_us, .reason = {}, .figures = figures});
@@ -311,6 +313,7 @@ class Run {
   const TrackStep& track_;
   const std::span<const std::unique_ptr<FrameSink>> sinks_;
   const RunOptions& options_;
+  const std::string log_scope_ = LogScope::current();  // for all threads
   BoundedQueue<Frame> frames_;
   BoundedQueue<Frame> encoded_;
   BoundedQueue<TrackedFrame> unrefined_;

@@ -28,7 +28,6 @@ struct LiveRun {
   std::shared_ptr<StreamEvents> events = {};       // passed on to the sinks; may be null
   std::shared_ptr<RunMonitor> monitor = {};        // kept up to date; may be null
   std::optional<std::chrono::microseconds> figures_interval = {};  // how often they are logged and an event
-  std::string name = {};  // of the stream, for that log; may be empty
 };
 
 struct RunOptions {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -321,6 +322,8 @@ TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
     Program program(args);
     ASSERT_TRUE(wait_for_events("events.part.ndjson", 10));
     program.send(signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    program.send(signal);  // as timeout does, to the program and to its group
     const Finished finished = program.wait();
     EXPECT_EQ(finished.exit_code, code(ExitCode::kInterrupted)) << finished.err;
     const auto num_events = static_cast<int64_t>(read_events(read_text(at("events.ndjson"))).size());
@@ -332,6 +335,17 @@ TEST_F(TrackProgram, InterruptionCompletesTheOutputs) {
               std::string::npos)
         << finished.err;
   }
+}
+
+TEST_F(TrackProgram, EndsWhenNobodyReadsStandardOutput) {
+  write_video("in.mp4", 60);
+  std::string command = HQTRACK_PROGRAM;
+  for (const std::string& arg : track("in.mp4", {"--mask", at("mask.png"), "-o", "-"})) {
+    command += " '" + arg + "'";
+  }
+  command = "bash -c \"" + command + " | true; exit \\${PIPESTATUS[0]}\"";
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), code(ExitCode::kOutput));
 }
 
 TEST_F(TrackProgram, InterruptionEndsTheWaitForAStream) {

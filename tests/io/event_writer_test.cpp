@@ -1,8 +1,6 @@
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <chrono>
-#include <csignal>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -11,6 +9,7 @@
 
 #include "core/error.h"
 #include "io/outputs.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/golden.h"
 
 namespace hqtrack::testing {
@@ -126,6 +125,17 @@ TEST(EventWriter, SurvivesNamesOfAnyBytes) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
+TEST(EventWriter, MakesItsFolder) {
+  const TemporaryFolder folder;
+  for (const ExistingOutput existing : {ExistingOutput::kReplace, ExistingOutput::kAppend}) {
+    const fs::path file = folder.path() / std::to_string(static_cast<int>(existing)) / "e.ndjson";
+    const auto sink = open_event_sink(file.string(), nullptr, existing);
+    sink->write(frame_with({}));
+    sink->finish();
+    EXPECT_FALSE(read(file).empty()) << file;
+  }
+}
+
 TEST(EventWriter, SaysWhenItCannotWrite) {
   EXPECT_THROW(open_event_sink("/dev/null/e.ndjson"), OutputError);
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
@@ -138,31 +148,14 @@ TEST(EventWriter, SaysWhenItCannotWrite) {
   }
 }
 
-/// Files end after so many bytes, as on a full disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    set({bytes, before_.rlim_max});
-  }
-  ~FileSizeLimit() { set(before_); }
-
- private:
-  void set(const rlimit& limit) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  rlimit before_{};
-};
-
 TEST(EventWriter, OfALiveStreamWaitsForRoomAndKeepsLinesWhole) {
-  for (const EventFile kind : {EventFile::kReplace, EventFile::kAppend}) {
+  for (const ExistingOutput existing : {ExistingOutput::kReplace, ExistingOutput::kAppend}) {
     const TemporaryFolder folder;
     const fs::path file = folder.path() / "e.ndjson";
     const auto events = std::make_shared<StreamEvents>();
     std::vector<StreamEvent::Kind> told;
     events->listen([&](const StreamEvent& event) { told.push_back(event.kind); });
-    const auto sink = open_event_sink(file.string(), events, kind);
+    const auto sink = open_event_sink(file.string(), events, existing);
     int64_t index = 0;
     {
       const FileSizeLimit full(100);  // in the midst of the third line

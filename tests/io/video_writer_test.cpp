@@ -108,6 +108,17 @@ TEST(VideoWriter, DoesWithoutAnEncoderOfAGraphicsCard) {
   }
 }
 
+TEST(VideoWriter, LeavesNothingWithoutAFrame) {
+  const TemporaryFolder folder;
+  VideoInfo source;
+  source.height = 48;
+  source.width = 64;
+  for (const char* name : {"out.mkv", "out.mp4"}) {
+    open_video_sink(folder.path() / name, source, OverlayConfig{}, EncodeConfig{}).reset();
+    EXPECT_TRUE(fs::is_empty(folder.path())) << name;
+  }
+}
+
 TEST(VideoWriter, MarksHevcForPlayersThatAskForIt) {
   if (!avcodec_find_encoder_by_name("libx265")) GTEST_SKIP() << "skipped: this FFmpeg has no libx265";
   const TemporaryFolder folder;

@@ -147,6 +147,32 @@ TEST_F(ServeTest, SendsTheVideoToStandardOutput) {
   EXPECT_GT(num_frames, 10);
 }
 
+TEST_F(ServeTest, GoesOnWithItsOutputsWhenBegunAnew) {
+  const RtspServer camera(camera_port, "ball:160x120");
+  std::ofstream(file("cameras.yaml"))
+      << "control: " << control_port << "\nstreams:\n  yard:\n    input: " << rtsp_url(camera_port)
+      << "\n    output: " << file("yard.m3u8").string() << "\n    events: " << file("new/e.ndjson").string()
+      << "\n";
+  const auto last_segment = [&] {
+    int64_t last = -1;
+    for (const std::string& line : lines_of(read_text(file("yard.m3u8")))) {
+      if (line.starts_with("yard")) last = std::stoll(line.substr(4));
+    }
+    return last;
+  };
+  for (const int signal : {SIGTERM, SIGKILL, SIGTERM}) {
+    const int64_t last = last_segment();
+    const size_t num_events = lines_of(read_text(file("new/e.ndjson"))).size();
+    Program serve({"serve", "--config", file("cameras.yaml")});
+    wait_until([&] { return last_segment() > last; }, "a segment");
+    serve.send(signal);
+    const Finished finished = serve.wait();
+    EXPECT_EQ(finished.exit_code, signal == SIGTERM ? 130 : -1) << finished.err;
+    EXPECT_GT(lines_of(read_text(file("new/e.ndjson"))).size(), num_events);
+    EXPECT_EQ(read_text(file("yard.m3u8")).find("ENDLIST"), std::string::npos);
+  }
+}
+
 TEST_F(ServeTest, OneStreamThatIsAwayDoesNotTouchTheOther) {
   auto camera = std::make_unique<RtspServer>(camera_port, "ball:160x120");
   const int other_port = free_port();
@@ -156,7 +182,9 @@ TEST_F(ServeTest, OneStreamThatIsAwayDoesNotTouchTheOther) {
       << "\n    timeout: 2\n  away:\n    input: " << rtsp_url(other_port) << "\n";
   Program serve({"serve", "--config", file("cameras.yaml")});
   wait_for_frames("here");
-  EXPECT_EQ(ctl({"health"}).exit_code, 5);  // of the other one
+  const Finished unhealthy = ctl({"health"});
+  EXPECT_EQ(unhealthy.exit_code, 5);
+  EXPECT_NE(unhealthy.err.find(": away: no frame so far"), std::string::npos) << unhealthy.err;
   const Finished unsaid = ctl({"list"});
   EXPECT_EQ(unsaid.exit_code, 2);
   EXPECT_NE(unsaid.err.find("expected one of here, away"), std::string::npos) << unsaid.err;
@@ -174,7 +202,8 @@ TEST_F(ServeTest, OneStreamThatIsAwayDoesNotTouchTheOther) {
   serve.send(SIGTERM);
   const Finished finished = serve.wait();
   EXPECT_EQ(finished.exit_code, 130);
-  EXPECT_NE(finished.err.find("away: "), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("error: away: "), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("warning: here: rtsp://"), std::string::npos) << finished.err;
   EXPECT_NE(finished.err.find("begun anew in"), std::string::npos) << finished.err;
   std::vector<std::string> kinds;
   for (const Json& event : events("here.ndjson")) {

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "core/error.h"
@@ -26,6 +27,7 @@
 #include "io/segmented_writer.h"
 #include "io/video_reader.h"
 #include "tests/live/live_server.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/golden.h"
 
 namespace hqtrack::testing {
@@ -53,8 +55,22 @@ TrackedFrame frame(int64_t index) {
           .objects = {}};
 }
 
-std::unique_ptr<FrameSink> open(const std::string& target, std::shared_ptr<StreamEvents> events = nullptr) {
-  return open_stream_sink(target, source_info(), OverlayConfig{}, EncodeConfig{}, std::move(events));
+/// Hard to encode.
+TrackedFrame noise(int64_t index) {
+  TrackedFrame next = frame(index);
+  next.frame.image = at::randint(0, 255, next.frame.image.sizes(), at::kByte);
+  return next;
+}
+
+std::unique_ptr<FrameSink> open(const std::string& target, std::shared_ptr<StreamEvents> events = nullptr,
+                                ExistingOutput existing = ExistingOutput::kReplace) {
+  return open_stream_sink(target, source_info(), OverlayConfig{}, EncodeConfig{}, std::move(events),
+                          existing);
+}
+
+std::string text_of(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 /// Writes until something is true; fails after a while.
@@ -245,10 +261,7 @@ TEST(LiveSource, GoesOnThroughPacketsThatAreLost) {
     const auto sink = open("udp://127.0.0.1:" + std::to_string(in));
     at::manual_seed(2);
     while (!stop.stop_requested()) {
-      TrackedFrame next = frame(num_sent++);
-      next.frame.image =
-          at::randint(0, 255, next.frame.image.sizes(), at::kByte);  // several packets a picture
-      sink->write(next);
+      sink->write(noise(num_sent++));  // several packets a picture
       std::this_thread::sleep_for(10ms);
     }
   });
@@ -342,6 +355,83 @@ TEST(StreamWriter, KeepsAnHlsPlaylistOfTheLastSeconds) {
   EXPECT_LE(count, 200);
 }
 
+/// Names of segments as a playlist tells them.
+std::vector<std::string> segments_in(const std::string& playlist) {
+  std::vector<std::string> names;
+  std::istringstream lines(playlist);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with(".ts")) names.push_back(line);
+  }
+  return names;
+}
+
+TEST(StreamWriter, APlaylistThatIsAppendedToGoesOn) {
+  const TemporaryFolder folder;
+  const fs::path playlist = folder.path() / "live" / "yard.m3u8";
+  const auto record = [&](bool is_killed) {
+    const auto sink = open(playlist.string(), nullptr, ExistingOutput::kAppend);
+    for (int64_t i = 0; i < 90; ++i) sink->write(frame(i));
+    if (!is_killed) sink->finish();
+    return segments_in(text_of(playlist));
+  };
+  EXPECT_EQ(record(/*is_killed=*/true), (std::vector<std::string>{"yard0.ts", "yard1.ts", "yard2.ts"}));
+  const std::string old = text_of(playlist.parent_path() / "yard2.ts");
+  const std::vector<std::string> all = record(/*is_killed=*/false);
+  EXPECT_EQ(all.size(), 6U);
+  EXPECT_EQ(all.back(), "yard6.ts");
+  EXPECT_EQ(text_of(playlist.parent_path() / "yard2.ts"), old);
+  const std::string text = text_of(playlist);
+  EXPECT_NE(text.find("#EXT-X-MEDIA-SEQUENCE:1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("#EXT-X-DISCONTINUITY\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("#EXT-X-ENDLIST"), std::string::npos) << text;
+
+  std::ofstream(playlist, std::ios::trunc).close();  // a full disk did that
+  EXPECT_EQ(record(/*is_killed=*/true).front(), "yard7.ts");
+}
+
+TEST(StreamWriter, AFullDiskLosesAPlaylist) {
+  const TemporaryFolder folder;
+  const std::string target = folder.path() / "live.m3u8";
+  {
+    const FileSizeLimit full(1000);
+    const auto of_a_file = open(target);
+    const auto write = [&] {
+      for (int64_t i = 0; i < 60; ++i) of_a_file->write(noise(i));
+    };
+    EXPECT_THROW(write(), OutputError);
+  }
+  Events events;
+  const auto sink = open(target, events.channel);
+  int64_t index = 0;
+  {
+    const FileSizeLimit full(1000);
+    const auto end = std::chrono::steady_clock::now() + 3s;  // several attempts, which all open
+    while (std::chrono::steady_clock::now() < end) {
+      sink->write(noise(index++));
+      std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_EQ(events.count(), 1U);
+  }
+  write_until(*sink, index, [&] { return events.count() > 1; });
+  sink->finish();
+  ASSERT_EQ(events.seen.size(), 2U);
+  EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
+  EXPECT_NE(events.seen[0].reason.find("cannot be written"), std::string::npos) << events.seen[0].reason;
+  EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
+  EXPECT_GE(events.seen[1].attempts, 2);
+}
+
+TEST(StreamWriter, WhatCannotBeMadeAtFirstIsAnError) {
+  const TemporaryFolder folder;
+  const fs::path place = folder.path() / "place";
+  std::ofstream(place) << "a file where a folder is to be";
+  Events events;
+  EXPECT_THROW(open(place / "live.m3u8", events.channel), OutputError);
+  EXPECT_THROW(open_segmented_sink(place / "rec.mkv", 1'000'000, source_info(), OverlayConfig{},
+                                   EncodeConfig{}, events.channel),
+               OutputError);
+}
+
 TEST(LiveSource, FollowsAnHlsPlaylist) {
   const TemporaryFolder folder;
   httplib::Server server;
@@ -379,6 +469,7 @@ TEST(StreamWriter, ATargetThatIsNotThereIsAnError) {
   } catch (const OutputError& error) {
     const std::string message = error.what();
     EXPECT_NE(message.find("refused"), std::string::npos) << message;
+    EXPECT_EQ(message.find("refused"), message.rfind("refused")) << message;
     EXPECT_EQ(message.find("secret"), std::string::npos) << message;
   }
 }
@@ -407,19 +498,38 @@ TEST(SegmentedWriter, GoesOnWhenAFileCannotBeMade) {
   const TemporaryFolder folder;
   Events events;
   const fs::path place = folder.path() / "place";
-  std::ofstream(place) << "a file where a folder is to be";
   const auto sink = open_segmented_sink(place / "rec.mkv", 1'000'000, source_info(), OverlayConfig{},
                                         EncodeConfig{}, events.channel);
+  fs::remove(place);
+  std::ofstream(place) << "a file where a folder is to be";
   int64_t index = 0;
   write_until(*sink, index, [&] { return events.count() == 1; });
   fs::remove(place);
-  write_until(*sink, index, [&] { return events.count() == 2; });
-  sink->finish();
+  write_until(*sink, index, [&] { return events.count() == 3; });
   ASSERT_EQ(events.seen.size(), 3U);
   EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
+  EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kSegmentComplete);  // which shows that it is back
+  EXPECT_EQ(events.seen[2].kind, StreamEvent::Kind::kOutputResumed);
+  EXPECT_TRUE(open_source(events.seen[1].output)->read());
+}
+
+TEST(SegmentedWriter, IsBackWhenItHasWrittenAgain) {
+  const TemporaryFolder folder;
+  Events events;
+  const auto sink = open_segmented_sink(folder.path() / "rec.mkv", 3600'000'000, source_info(),
+                                        OverlayConfig{}, EncodeConfig{}, events.channel);
+  int64_t index = 0;
+  {
+    const FileSizeLimit full(4000);  // the head of a file is shorter
+    for (int i = 0; i < 300; ++i) {
+      sink->write(noise(index++));
+      std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_EQ(events.count(), 1U);
+  }
+  write_until(*sink, index, [&] { return events.count() > 1; });
+  EXPECT_EQ(events.seen[0].kind, StreamEvent::Kind::kOutputLost);
   EXPECT_EQ(events.seen[1].kind, StreamEvent::Kind::kOutputResumed);
-  EXPECT_EQ(events.seen[2].kind, StreamEvent::Kind::kSegmentComplete);
-  EXPECT_TRUE(open_source(events.seen[2].output)->read());
 }
 
 TEST(SegmentedWriter, NamesFilesByTheTime) {
@@ -428,6 +538,8 @@ TEST(SegmentedWriter, NamesFilesByTheTime) {
   const fs::path file = folder.path() / "rec.mp4";
   EXPECT_EQ(segment_file(file, 1795349100).filename(), "rec-20261122T120500.mp4");
   EXPECT_EQ(segment_file(folder.path() / "%H-%M.mkv", 1795349100).filename(), "12-05.mkv");
+  EXPECT_EQ(segment_names("rec/gate.mp4"), "rec/gate-*.mp4");
+  EXPECT_EQ(segment_names("rec/%H-%M.mkv"), "rec/%H-%M.mkv");
   std::ofstream(folder.path() / "12-05.mkv") << "taken";
   EXPECT_EQ(segment_file(folder.path() / "%H-%M.mkv", 1795349100).filename(), "12-05-2.mkv");
 }
