@@ -30,6 +30,7 @@
 #include "core/attention.h"
 #include "core/config.h"
 #include "core/label_mask.h"
+#include "core/precision.h"
 #include "core/weights/rule_weights.h"
 #include "refiner/refiner.h"
 #include "selector/select_masks.h"
@@ -277,9 +278,13 @@ void run(const std::filesystem::path& configs) {
     Vmos ours = make_vmos(config);
     const baseline::PlainVmos plain(*ours, config);
     const Memory memory = fill_memory(*ours, picture, config);
-    const Costs times = compare(
-        15, [&] { track(plain, picture, memory, config); }, [&] { track(*ours, picture, memory, config); });
-    print_row("embedded model, a frame", times);
+    const auto time = [&] {
+      return compare(
+          15, [&] { track(plain, picture, memory, config); }, [&] { track(*ours, picture, memory, config); });
+    };
+    print_row("embedded model, a frame", time());
+    set_precision(*ours, resolve_precision(config.precision));
+    print_row("embedded model as configured, a frame", time());
   }
   const Config config = load_config(configs / "hqtrack.yaml", {"refiner.variant=vit_b"});
   Vmos ours = make_vmos(config.tracker);

@@ -84,6 +84,8 @@ class SequenceScorer {
   /// scores: the tracker's own, by id; nothing where it gives none.
   void score(size_t position, const at::Tensor& result, const std::map<int64_t, double>& scores = {}) {
     const at::Tensor truth = read_truth(position);
+    scores_.num_pixels += truth.numel();
+    scores_.num_right_pixels += truth.eq(result).sum().item<int64_t>();
     for (ObjectScores& object : scores_.objects) {
       if (position <= object.first_frame) continue;
       const at::Tensor true_mask = truth.eq(object.id), mask = result.eq(object.id);
@@ -323,6 +325,15 @@ std::optional<double> DavisScores::boundary_iou() const {
 ScoreStatistics DavisScores::j() const { return mean_statistics(sequences, &ObjectScores::j); }
 
 ScoreStatistics DavisScores::f() const { return mean_statistics(sequences, &ObjectScores::f); }
+
+double DavisScores::pixel_accuracy() const {
+  int64_t pixels = 0, right = 0;
+  for (const SequenceScores& sequence : sequences) {
+    pixels += sequence.num_pixels;
+    right += sequence.num_right_pixels;
+  }
+  return pixels == 0 ? 1.0 : static_cast<double>(right) / static_cast<double>(pixels);
+}
 
 int64_t DavisScores::num_objects() const {
   return std::accumulate(

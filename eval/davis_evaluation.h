@@ -60,6 +60,7 @@ struct SequenceScores {
   std::vector<ObjectScores> objects;             // ascending id
   std::optional<double> frames_per_second = {};  // of the tracker alone: without reading pictures and scoring
   std::vector<WorstFrame> worst = {};            // ascending J, few
+  int64_t num_pixels = 0, num_right_pixels = 0;  // of all scored frames; right: with the true label
 
   DavisMeans means() const;  // over the objects that are scored
   std::optional<double> boundary_iou() const;
@@ -74,6 +75,7 @@ struct DavisScores {
   ScoreStatistics f() const;
   DavisMeans means() const { return {j().mean, f().mean}; }
   std::optional<double> boundary_iou() const;
+  double pixel_accuracy() const;  // share of right pixels; 1 where no frame is scored
   int64_t num_objects() const;
   LostCounts lost() const;
   /// One entry for all sequences whose names differ only in a number behind the last '-': a sequence of all

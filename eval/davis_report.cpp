@@ -102,6 +102,7 @@ std::string davis_json(const DavisScores& scores, const DavisRun& run) {
             {"unfinished", run.unfinished}};
   add_statistics(json, scores.j(), scores.f());
   json["boundary_iou_mean"] = number_or_null(scores.boundary_iou());
+  json["pixel_accuracy"] = scores.pixel_accuracy();
   json["frames_per_second"] = number_or_null(scores.frames_per_second());
   json["num_objects"] = scores.num_objects();
   const LostCounts lost = scores.lost();

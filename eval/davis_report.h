@@ -23,7 +23,7 @@ struct DavisRun {
 /// The scores as a JSON document:
 /// {"program":"hqtrack","version":"0.1.0","kind":...,"config":...,"weights":...,"device":...,"settings":[...],"dataset":...,"list":...,"unfinished":[...],
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
-///  "boundary_iou_mean":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
+///  "boundary_iou_mean":...,"pixel_accuracy":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
 ///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,
 ///                "boundary_iou_mean":...,"frames_per_second":...,
 ///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...,

@@ -101,14 +101,14 @@ agreement() {
     ln -sT "$out/masks_$name" "$truth/Annotations/$size"
   fi
   "$root/build/hqtrack" eval davis --root "$truth" --results "$out/masks_$name" --json "$out/as_$name.json"
-  printf '| %s | %.4f | %.4f | %.4f | %.4f |\n' "$text" "$(figure "as_$name" j_mean)" "$(figure "davis_$name" j_mean)" \
-    "$(figure "davis_$name" f_mean)" "$(figure "davis_$name" j_and_f)" | tee -a "$out/agreement.md"
+  printf '| %s | %.5f | %.4f | %.4f | %.4f | %.4f |\n' "$text" "$(figure "as_$name" pixel_accuracy)" "$(figure "as_$name" j_mean)" \
+    "$(figure "davis_$name" j_mean)" "$(figure "davis_$name" f_mean)" "$(figure "davis_$name" j_and_f)" | tee -a "$out/agreement.md"
 }
 
 agreements() {
   local long=(--preset exact --set tracker.memory.long_term_frames=12 --set tracker.memory.long_term_frames_8x=12)
   rm -rf "$out/truth"
-  printf '| nano | IoU with masks of the first row | J | F | J&F |\n|---|---|---|---|---|\n' | tee "$out/agreement.md"
+  printf '| nano | pixels labelled as in the first row | IoU with its masks | J | F | J&F |\n|---|---|---|---|---|---|\n' | tee "$out/agreement.md"
   agreement exact exact --preset exact
   agreement balanced balanced --preset balanced
   agreement fast fast --preset fast
@@ -120,6 +120,10 @@ agreements() {
   agreement 'the same in bf16' long_bf16 "${long[@]}" --set tracker.precision=bf16
   agreement '12 frames, 3 at stride 8' long_3 "${long[@]}" --set tracker.memory.long_term_frames_8x=3
   agreement '12 frames, 1 at stride 8' long_one "${long[@]}" --set tracker.memory.long_term_frames_8x=1
+  rm -rf "$out/truth"
+  agreement 'refine: always' refined --set refine=always
+  agreement 'refine: always, refiner.image_size 384' refined_384 --set refine=always --set refiner.image_size=384
+  agreement 'refine: always, refiner.image_size 320' refined_320 --set refine=always --set refiner.image_size=320
 }
 
 # The embedded model on a small network input: what is asked is whether frame 20,000 costs more than frame 2,000.

@@ -123,6 +123,7 @@ TEST_F(DavisEvaluation, ScoresEachObjectByItself) {
   EXPECT_DOUBLE_EQ(objects[1].means()->j, 0.5);
   EXPECT_DOUBLE_EQ(objects[1].means()->f, contour_accuracy_f(truth.eq(5), result.eq(5)));
   EXPECT_DOUBLE_EQ(scores.sequences[0].means().j, 0.75);
+  EXPECT_DOUBLE_EQ(scores.pixel_accuracy(), 1 - 40.0 / (kHeight * kWidth));  // 4 x 10 of one frame
 }
 
 TEST_F(DavisEvaluation, MeanIsOverObjectsNotOverSequences) {
