@@ -32,6 +32,7 @@ void linear_sizes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"rows", "depth", "width"})->Unit(benchmark::kMicrosecond)->UseRealTime();
   bench->Args({kGrid8.area(), 48, 144})->Args({kGrid8.area(), 192, 96})->Args({kGrid8.area(), 48, 225});
   bench->Args({kGrid16.area(), 384, 192})->Args({kGrid16.area(), 480, 80});
+  bench->Args({4096, 768, 768})->Args({4096, 768, 3072})->Args({4096, 3072, 768});  // of ViT-B
 }
 
 BENCHMARK(linear<Linear>)->Apply(linear_sizes);

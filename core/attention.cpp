@@ -143,7 +143,7 @@ variable_list attend_bands_backward(const std::vector<Band>& bands, const at::Te
 
 // --- on the CPU
 
-// One sequence of a batch. Its keys and values are packed first, for all of its queries.
+// Some keys and values of one sequence of a batch. They are packed first, for all of its queries.
 struct Sequence {
   const CpuKernels& kernels;
   const float *k, *v;
@@ -165,6 +165,7 @@ struct Sequence {
     rows.num_queries = count;
     rows.q += start * rows.q_stride;
     rows.out += start * rows.out_stride;
+    if (rows.so_far) rows.so_far += 2 * start;
     if (rows.row_scores) {
       rows.row_scores += start * (rows.num_keys / rows.map_width);
       rows.column_scores += start * rows.map_width;
@@ -172,6 +173,12 @@ struct Sequence {
     kernels.attention.attend(rows);
   }
 };
+
+// Keys that are packed together: what all queries look at in turn should stay in a cache.
+int64_t keys_at_once(int64_t keys, int64_t key_width, int64_t value_width) {
+  constexpr int64_t kPacked = 1 << 20, kTile = 512;  // elements; keys of one tile of scores
+  return std::min(keys, std::max<int64_t>(1, kPacked / (key_width + value_width) / kTile) * kTile);
+}
 
 // rows and columns: those of attend_to_map, or undefined.
 at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& rows,
@@ -186,16 +193,19 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                    from_columns = has_places ? columns.contiguous() : columns;
   at::Tensor out = at::empty({batch, queries, value_width}, v.options());
   float* const target = out.mutable_data_ptr<float>();
-  const int64_t packed_keys = kernels.matrix.packed_size(keys, key_width);
-  const int64_t packed_size = packed_keys + kernels.matrix.packed_size(value_width, keys);
+  const int64_t pieces = (queries + kQueries - 1) / kQueries;
+  const bool are_short = batch > pieces;
+  const int64_t step = are_short || has_places ? keys : keys_at_once(keys, key_width, value_width);
+  const int64_t packed_keys = kernels.matrix.packed_size(step, key_width);
+  const int64_t packed_size = packed_keys + kernels.matrix.packed_size(value_width, step);
   const auto start_of = [](const at::Tensor& tensor, int64_t b) {
     return tensor.defined() ? tensor.const_data_ptr<float>() + b * tensor.stride(0) : nullptr;
   };
-  const auto sequence = [&](int64_t b, float* packed) {
+  const auto sequence = [&](int64_t b, int64_t first, float* packed, float* so_far) {
     float* const packed_v = packed + packed_keys;
     return Sequence{.kernels = kernels,
-                    .k = start_of(from_k, b),
-                    .v = start_of(from_v, b),
+                    .k = start_of(from_k, b) + first * from_k.stride(1),
+                    .v = start_of(from_v, b) + first * from_v.stride(1),
                     .k_stride = from_k.stride(1),
                     .v_stride = from_v.stride(1),
                     .packed_k = packed,
@@ -203,7 +213,7 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                     .all = {.q = start_of(from_q, b),
                             .q_stride = from_q.stride(1),
                             .num_queries = queries,
-                            .num_keys = keys,
+                            .num_keys = std::min(step, keys - first),
                             .key_width = key_width,
                             .value_width = value_width,
                             .keys = packed,
@@ -213,26 +223,31 @@ at::Tensor attend_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor
                             .out_stride = value_width,
                             .row_scores = start_of(from_rows, b),
                             .column_scores = start_of(from_columns, b),
-                            .map_width = has_places ? columns.size(2) : 0}};
+                            .map_width = has_places ? columns.size(2) : 0,
+                            .so_far = so_far,
+                            .continues = first > 0}};
   };
-  const int64_t pieces = (queries + kQueries - 1) / kQueries;
-  if (batch > pieces) {  // many short sequences: each is a piece of work
+  if (are_short) {  // each is a piece of work
     share_out(batch, [&](int64_t b) {
       thread_local std::vector<float> packed;
       packed.resize(std::max<size_t>(packed.size(), packed_size));
-      const Sequence own = sequence(b, packed.data());
+      const Sequence own = sequence(b, 0, packed.data(), nullptr);
       for (int64_t index = 0; index < own.panels(); ++index) own.pack(index);
       own.attend(0, queries);
     });
     return out;
   }
   const at::Tensor packed = at::empty({packed_size}, k.options());
+  std::vector<float> so_far(step < keys ? 2 * queries : 0);
   for (int64_t b = 0; b < batch; ++b) {
-    const Sequence shared = sequence(b, packed.mutable_data_ptr<float>());
-    share_out(shared.panels(), [&](int64_t index) { shared.pack(index); });
-    share_out(pieces, [&](int64_t index) {
-      shared.attend(index * kQueries, std::min(kQueries, queries - index * kQueries));
-    });
+    for (int64_t first = 0; first < keys; first += step) {
+      const Sequence shared =
+          sequence(b, first, packed.mutable_data_ptr<float>(), so_far.empty() ? nullptr : so_far.data());
+      share_out(shared.panels(), [&](int64_t index) { shared.pack(index); });
+      share_out(pieces, [&](int64_t index) {
+        shared.attend(index * kQueries, std::min(kQueries, queries - index * kQueries));
+      });
+    }
   }
   return out;
 }
@@ -355,7 +370,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 }
 
 at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         const at::Tensor& rows, const at::Tensor& columns, double scale) {
+                         const at::Tensor& rows, const at::Tensor& columns, double scale,
+                         Precision precision) {
   check_attention(q, k, v);
   TORCH_CHECK(rows.dim() == 3 && columns.dim() == 3 && rows.sizes().slice(0, 2) == q.sizes().slice(0, 2) &&
                   columns.sizes().slice(0, 2) == q.sizes().slice(0, 2) &&
@@ -364,7 +380,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
               " do not fit queries ", q.sizes(), " and keys ", k.sizes());
   if (fits_cpu_kernels(q) && !needs_grad({q, k, v, rows, columns})) {
     count_attention(q, k.size(1) * q.size(1), v);
-    return attend_cpu(q, k, v, rows, columns, scale, Precision::kFloat32);
+    return attend_cpu(q, k, v, rows, columns, scale, precision);
   }
   // As channels: a key's are 1 for its own row and its own column, so that the product picks their scores.
   const int64_t batch = k.size(0), height = rows.size(2), width = columns.size(2);
@@ -374,7 +390,7 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
   const at::Tensor row = at::eye(height, k.options()).view({1, height, 1, height}),
                    column = at::eye(width, k.options()).view({1, 1, width, width});
   return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v,
-                Precision::kFloat32, scale);
+                precision, scale);
 }
 
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

@@ -19,7 +19,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 /// N, d], k [B, h w, d], v [B, h w, e], rows [B, N, h], columns [B, N, w] -> [B, N, e]. Decomposed relative
 /// positions come to this. Otherwise as `attend`.
 at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         const at::Tensor& rows, const at::Tensor& columns, double scale);
+                         const at::Tensor& rows, const at::Tensor& columns, double scale,
+                         Precision precision = Precision::kFloat32);
 
 /// Attention of every cell to the (2 radius + 1)^2 cells around it in the other map; cells outside the map
 /// take no part (DeAOT, short-term propagation; docs/vmos.md, section 4). q [B, N, d], k [B, N, d], v [B, N,

@@ -33,6 +33,10 @@ struct AttentionKernel {
     const float* scored = nullptr;         // [num_queries, num_scored]
     const float* scored_values = nullptr;  // [num_scored, value_width], packed
     int64_t num_scored = 0;
+    // For keys that come in several calls: largest scaled score and sum of exp(score - largest) of each query
+    // so far, to which `out` belongs; both are brought up to date. Null: these are all keys.
+    float* so_far = nullptr;  // [num_queries, 2]
+    bool continues = false;   // these are not the first ones
   };
   void (*attend)(const Rows& rows);
 

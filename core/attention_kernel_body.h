@@ -78,8 +78,15 @@ void attend(const AttentionKernel::Rows& rows) {
       pack_row(rows.q + (start + i) * rows.q_stride, rows.key_width, q + i * query_stride);
       maximum[i] = -std::numeric_limits<float>::infinity();
       sum[i] = 0.0f;
+      if (!rows.continues) continue;
+      maximum[i] = rows.so_far[2 * (start + i)];
+      sum[i] = rows.so_far[2 * (start + i) + 1];
+      const float* const out = rows.out + (start + i) * rows.out_stride;
+      for (int64_t c = 0; c < out_width; ++c) {
+        sums[i * out_width + c] = c < rows.value_width ? out[c] * sum[i] : 0.0f;
+      }
     }
-    bool is_first = true;
+    bool is_first = !rows.continues;
     // Adds `count` of `all` values, those from `key` on, whose scores are in the tile.
     const auto accumulate = [&](const float* values, int64_t all, int64_t key, int64_t count, float scale) {
       for (int64_t i = 0; i < queries; ++i) {
@@ -117,6 +124,9 @@ void attend(const AttentionKernel::Rows& rows) {
       const float factor = 1.0f / sum[i];
       float* out = rows.out + (start + i) * rows.out_stride;
       for (int64_t c = 0; c < rows.value_width; ++c) out[c] = sums[i * out_width + c] * factor;
+      if (!rows.so_far) continue;
+      rows.so_far[2 * (start + i)] = maximum[i];
+      rows.so_far[2 * (start + i) + 1] = sum[i];
     }
   }
   __builtin_free(scores);

@@ -17,13 +17,14 @@
 namespace hqtrack {
 namespace {
 
-// Larger ones are memory that need not be held twice, and LibTorch is good at them.
-constexpr int64_t kMaxWeight = 1 << 20;
+// Larger ones are memory that need not be held twice.
+constexpr int64_t kMaxHeldTwice = 1 << 20;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+bool may_be_held_twice(const at::Tensor& weight) { return weight.numel() <= kMaxHeldTwice; }
+
 bool goes_by_kernel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return fits_cpu_kernels(x) && fits_cpu_kernels(weight) && weight.numel() <= kMaxWeight && x.numel() > 0 &&
-         !needs_grad({x, weight, bias});
+  return fits_cpu_kernels(x) && fits_cpu_kernels(weight) && x.numel() > 0 && !needs_grad({x, weight, bias});
 }
 
 at::Tensor as_it_is(const at::Tensor& weight) { return weight; }
@@ -36,32 +37,71 @@ const float* data_of(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
 }
 
+struct Product {
+  at::Tensor x, out;  // [..., in], contiguous, and [..., out]
+  at::Tensor bias;
+  double lowest, highest;
+  Precision precision;
+
+  Product(const at::Tensor& from, int64_t width, const at::Tensor& offset, double least, double largest,
+          Precision factors)
+      : x(from), bias(offset), lowest(least), highest(largest), precision(factors) {
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape.back() = width;
+    out = at::empty(shape, x.options());
+  }
+
+  /// The channels [first, first + count) of the result; packed: of their part of the weight.
+  void multiply(const float* packed, int64_t first, int64_t count) const {
+    constexpr int64_t kRows = 48;  // of one piece of work
+    const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+    const int64_t depth = x.size(-1), width = out.size(-1), rows = x.numel() / depth;
+    const float* const in = x.const_data_ptr<float>();
+    const float* const offset = bias.defined() ? data_of(bias) + first : nullptr;
+    float* const target = out.mutable_data_ptr<float>() + first;
+    share_out((rows + kRows - 1) / kRows, [&](int64_t index) {
+      const int64_t row = index * kRows;
+      kernel.multiply({.in = in + row * depth,
+                       .weight = packed,
+                       .bias = offset,
+                       .num_rows = std::min(kRows, rows - row),
+                       .depth = depth,
+                       .width = count,
+                       .lowest = static_cast<float>(lowest),
+                       .highest = static_cast<float>(highest),
+                       .out = target + row * width,
+                       .out_stride = width});
+    });
+  }
+};
+
 /// x: [..., in], contiguous.
 at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width, const at::Tensor& bias,
                     double lowest, double highest, Precision precision) {
-  constexpr int64_t kRows = 48;  // of one piece of work
+  const Product product(x, width, bias, lowest, highest, precision);
+  product.multiply(packed.const_data_ptr<float>(), 0, width);
+  return product.out;
+}
+
+/// By a large weight [out, in], of which some rows at a time are packed, at every call: what all rows of x
+/// look at in turn should stay in a cache.
+at::Tensor multiply_by_parts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                             Precision precision) {
+  constexpr int64_t kPacked = 1 << 20;  // words
   const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
-  const int64_t depth = x.size(-1), rows = x.numel() / depth;
-  std::vector<int64_t> shape = x.sizes().vec();
-  shape.back() = width;
-  at::Tensor out = at::empty(shape, x.options());
-  const float* const in = x.const_data_ptr<float>();
-  const float* const weight = packed.const_data_ptr<float>();
-  const float* const offset = data_of(bias);
-  float* const target = out.mutable_data_ptr<float>();
-  share_out((rows + kRows - 1) / kRows, [&](int64_t index) {
-    const int64_t first = index * kRows;
-    kernel.multiply({.in = in + first * depth,
-                     .weight = weight,
-                     .bias = offset,
-                     .num_rows = std::min(kRows, rows - first),
-                     .depth = depth,
-                     .width = width,
-                     .lowest = static_cast<float>(lowest),
-                     .highest = static_cast<float>(highest),
-                     .out = target + first * width});
-  });
-  return out;
+  const int64_t width = weight.size(0), depth = weight.size(1);
+  const int64_t step = std::max<int64_t>(1, kPacked * kernel.depth_per_word / depth / kernel.panel) * kernel.panel;
+  const Product product(x, width, bias, -kInfinity, kInfinity, precision);
+  const at::Tensor packed = at::empty({kernel.packed_size(step, depth)}, x.options());
+  float* const part = packed.mutable_data_ptr<float>();
+  for (int64_t first = 0; first < width; first += step) {
+    const int64_t count = std::min(step, width - first);
+    const float* const rows = weight.const_data_ptr<float>() + first * depth;
+    share_out(kernel.panels_of(count),
+              [&](int64_t index) { kernel.pack_rows(rows, depth, count, depth, index, part); });
+    product.multiply(part, first, count);
+  }
+  return product.out;
 }
 
 enum class Kind { kPointwise, kDepthwise, kDense, kOther };
@@ -141,7 +181,8 @@ at::Tensor convolve(const at::Tensor& map, const Options& options, const at::Ten
                        .width = out_channels,
                        .lowest = static_cast<float>(lowest),
                        .highest = static_cast<float>(highest),
-                       .out = target + (row * out_width + x) * out_channels});
+                       .out = target + (row * out_width + x) * out_channels,
+                       .out_stride = out_channels});
     }
   });
   return out;
@@ -167,7 +208,8 @@ at::Tensor enlarge(const at::Tensor& map, int64_t size, int64_t out_channels, co
                      .width = square,
                      .lowest = -std::numeric_limits<float>::infinity(),
                      .highest = std::numeric_limits<float>::infinity(),
-                     .out = squares.mutable_data_ptr<float>()});
+                     .out = squares.mutable_data_ptr<float>(),
+                     .out_stride = square});
     const float* from = squares.const_data_ptr<float>();
     for (int64_t x = 0; x < width; ++x) {
       for (int64_t dy = 0; dy < size; ++dy, from += line) {
@@ -210,8 +252,10 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) {
   if (!goes_by_kernel(x, weight, bias)) return torch::nn::LinearImpl::forward(x);
   TORCH_CHECK(x.size(-1) == weight.size(1), "linear: expected ", weight.size(1), " channels, found ",
               x.sizes());
-  return multiply(x.contiguous(), packed_.of(weight, precision, as_it_is), weight.size(0), bias, -kInfinity,
-                  kInfinity, precision);
+  const at::Tensor rows = x.contiguous();
+  if (!may_be_held_twice(weight)) return multiply_by_parts(rows, weight.contiguous(), bias, precision);
+  return multiply(rows, packed_.of(weight, precision, as_it_is), weight.size(0), bias, -kInfinity, kInfinity,
+                  precision);
 }
 
 at::Tensor Conv2dImpl::packed_weight() { return packed_.of(weight, precision, by_pixels); }
@@ -228,7 +272,8 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
     return depthwise_conv(map, weight, bias, options.stride()->at(0), padding(), lowest, highest);
   }
   const bool goes_by_product = kind == Kind::kPointwise || (kind == Kind::kDense && is_in_bf16(precision));
-  if (!goes_by_product || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
+  if (!goes_by_product || map.dim() != 4 || !may_be_held_twice(weight) ||
+      !goes_by_kernel(map, weight, bias)) {
     at::Tensor out = torch::nn::Conv2dImpl::forward(map);
     count_flops(2 * out.numel() * weight[0].numel());
     return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
@@ -255,7 +300,8 @@ at::Tensor ConvTranspose2dImpl::forward(const at::Tensor& map) {
                              is_zero(*padding_of(options)) && is_zero(options.output_padding()) &&
                              options.dilation()->at(0) == 1 && options.dilation()->at(1) == 1 &&
                              options.groups() == 1;
-  if (!makes_squares || !is_in_bf16(precision) || map.dim() != 4 || !goes_by_kernel(map, weight, bias)) {
+  if (!makes_squares || !is_in_bf16(precision) || map.dim() != 4 || !may_be_held_twice(weight) ||
+      !goes_by_kernel(map, weight, bias)) {
     return torch::nn::ConvTranspose2dImpl::forward(map);
   }
   TORCH_CHECK(map.size(1) == weight.size(0), "convolution: expected ", weight.size(0), " channels, found ",

@@ -29,8 +29,8 @@ class PackedWeight {
   uint32_t version_ = 0;
 };
 
-/// LibTorch's fully connected layer. Without gradients, in float32 on the CPU, by a kernel of our own, unless
-/// the matrix is a large one.
+/// LibTorch's fully connected layer. Without gradients, in float32 on the CPU, by a kernel of our own. A
+/// weight of up to 2^20 numbers is packed once and held twice from then on, a larger one at each call.
 class LinearImpl : public torch::nn::LinearImpl, public HasPrecision {
  public:
   using torch::nn::LinearImpl::LinearImpl;

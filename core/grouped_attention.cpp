@@ -135,7 +135,8 @@ class KeyGroups {
                           .width = count_,
                           .lowest = std::numeric_limits<float>::lowest(),
                           .highest = std::numeric_limits<float>::max(),
-                          .out = scores});
+                          .out = scores,
+                          .out_stride = count_});
   }
 
   // Keys and values of these groups, packed as those of one sequence; the last group of all comes last.

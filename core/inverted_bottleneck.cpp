@@ -90,7 +90,8 @@ class Bands {
                           .width = layer->weight.size(0),
                           .lowest = is_clamped ? 0 : -kInfinity,
                           .highest = is_clamped ? static_cast<float>(kHighest) : kInfinity,
-                          .out = out});
+                          .out = out,
+                          .out_stride = layer->weight.size(0)});
   }
 
   void convolve(const float* const* rows, int64_t first, int64_t last, float* out) const {

@@ -31,6 +31,7 @@ struct MatrixKernel {
     int64_t num_rows, depth, width;
     float lowest, highest;  // the results are clamped to these
     float* out;             // [num_rows, width]
+    int64_t out_stride;     // of its rows
   };
   void (*multiply)(const Rows& rows);
 };

@@ -104,13 +104,21 @@ void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* 
 
 void pack_rows(const float* rows, int64_t stride, int64_t count, int64_t width, int64_t index,
                float* packed) {
-  const int64_t first = index * kPanel, last = at_most(first + kPanel, count);
-  float* target = packed + first * words_of(width);
-  for (int64_t i = 0; i < width; i += kDepthPerWord, target += kPanel) {
+  constexpr int64_t kWords = 32;  // of each row in turn: what is written meanwhile stays in the first cache
+  const int64_t first = index * kPanel, last = at_most(first + kPanel, count), words = words_of(width);
+  float* target = packed + first * words;
+  for (int64_t word = 0; word < words; word += kWords, target += kWords * kPanel) {
+    const int64_t num_words = at_most(kWords, words - word);
     for (int64_t row = first; row < last; ++row) {
-      target[row - first] = pack_word(rows + row * stride + i, 1, width - i);
+      const float* const from = rows + row * stride;
+      for (int64_t i = 0; i < num_words; ++i) {
+        const int64_t depth = (word + i) * kDepthPerWord;
+        target[i * kPanel + row - first] = pack_word(from + depth, 1, width - depth);
+      }
     }
-    for (int64_t row = last; row < first + kPanel; ++row) target[row - first] = 0.0f;
+    for (int64_t row = last; row < first + kPanel; ++row) {
+      for (int64_t i = 0; i < num_words; ++i) target[i * kPanel + row - first] = 0.0f;
+    }
   }
 }
 
@@ -134,7 +142,7 @@ void multiply_and_clamp(const MatrixKernel::Rows& r, const float* a, int64_t a_s
   float bias[V * kLanes] = {};
   if (r.bias) std::memcpy(bias, r.bias + first, channels * sizeof(float));
 #pragma GCC unroll 16
-  for (int row = 0; row < R; ++row, out += r.width) {
+  for (int row = 0; row < R; ++row, out += r.out_stride) {
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) {
       Vector value = sum[row][v] + *reinterpret_cast<const Vector*>(bias + v * kLanes);
@@ -183,7 +191,7 @@ void multiply_matrix(const MatrixKernel::Rows& r) {
       for (int64_t tile = 0; tile < tiles; ++tile) {  // of about as many rows each
         const int64_t row = rows * tile / tiles, count = rows * (tile + 1) / tiles - row;
         multiply_tile(count, r, a + row * a_stride, a_stride, b, first,
-                      r.out + (start + row) * r.width + first);
+                      r.out + (start + row) * r.out_stride + first);
       }
     }
   }

@@ -51,6 +51,11 @@ void Retry::attempt(int64_t pts_us, const std::function<bool()>& work, const std
   }
 }
 
+void attempt(std::optional<Retry>& retry, int64_t pts_us, const std::function<bool()>& work,
+             const std::function<void()>& drop) {
+  retry ? retry->attempt(pts_us, work, drop) : static_cast<void>(work());
+}
+
 void Retry::note_failure(const std::string& reason, int64_t pts_us) {
   if (is_lost_) {
     ++attempts_;

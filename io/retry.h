@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -47,5 +48,9 @@ class Retry {
   int64_t num_pauses_ = 0;             // since it was there for long
   Clock::time_point since_, next_, back_;
 };
+
+/// retry->attempt(...); without one `work` alone, whose errors are the caller's.
+void attempt(std::optional<Retry>& retry, int64_t pts_us, const std::function<bool()>& work,
+             const std::function<void()>& drop);
 
 }  // namespace hqtrack

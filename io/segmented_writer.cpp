@@ -70,12 +70,8 @@ void SegmentedWriter::close(int64_t end_us) {
 }
 
 void SegmentedWriter::write(const TrackedFrame& frame) {
-  if (!retry_) {
-    write_now(frame);
-    return;
-  }
-  retry_->attempt(
-      frame.frame.pts_us, [&] { return write_now(frame); }, [&] { writer_.reset(); });
+  attempt(
+      retry_, frame.frame.pts_us, [&] { return write_now(frame); }, [&] { writer_.reset(); });
 }
 
 /// Whether something of this segment, or all of the one before, is in its file.

@@ -134,12 +134,8 @@ void StreamWriter::open() {
 }
 
 void StreamWriter::write(const TrackedFrame& frame) {
-  if (!retry_) {
-    write_now(frame);
-    return;
-  }
-  retry_->attempt(
-      frame.frame.pts_us, [&] { return write_now(frame); }, [&] { format_.reset(); });
+  attempt(
+      retry_, frame.frame.pts_us, [&] { return write_now(frame); }, [&] { format_.reset(); });
 }
 
 /// Whether something has gone out since it was opened.

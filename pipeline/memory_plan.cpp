@@ -95,7 +95,7 @@ class Estimate {
         std::max({block(tracker.propagation_16x, cells_16_, tracker.memory.long_term_frames),
                   block(tracker.propagation_8x, cells_8_, tracker.memory.long_term_frames_8x),
                   kFloat * kMapsOfTheHead * tracker.width_4x * cells_4_});
-    const int64_t decoding = (num_engines_ > 1 || !is_cpu_ ? 8 : 0) * (is_cpu_ ? 4 : 64) * kMiB;
+    const int64_t decoding = is_cpu_ ? 0 : 8 * 16 * kMiB;  // maps of a band
     const int64_t logits = num_engines_ * kFloat * (1 + tracker.objects_per_engine) * cells_4_;
     const int64_t step = std::max(propagating, decoding) + logits;
     return staging_.is_serial ? std::max(encoding, step) + 2 * features : encoding + step + 4 * features;

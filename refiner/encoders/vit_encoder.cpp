@@ -59,14 +59,16 @@ void check_sizes(const RefinerConfig& config) {
 }  // namespace
 
 at::Tensor attend_with_positions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                 const at::Tensor& rows, const at::Tensor& columns, double scale) {
+                                 const at::Tensor& rows, const at::Tensor& columns, double scale,
+                                 Precision precision) {
   // The scores will be scaled: what is not to be scaled is divided first.
   const int64_t n = q.size(1);
   const at::Tensor of_rows = at::einsum("byxd,ykd->byxk", {q, unrolled(rows / scale, n)});
   const at::Tensor of_columns = at::einsum("byxd,xkd->byxk", {q, unrolled(columns / scale, n)});
   count_flops(4 * q.numel() * n);
   const auto tokens = [](const at::Tensor& cells) { return cells.flatten(1, 2); };
-  return attend_to_map(tokens(q), tokens(k), tokens(v), tokens(of_rows), tokens(of_columns), scale)
+  return attend_to_map(tokens(q), tokens(k), tokens(v), tokens(of_rows), tokens(of_columns), scale,
+                       precision)
       .view(q.sizes());
 }
 
@@ -87,19 +89,19 @@ at::Tensor VitBlockImpl::attend_in_windows(const at::Tensor& x) {
   const int64_t batch = x.size(0), height = x.size(1), width = x.size(2), channels = x.size(3);
   const int64_t n = window_, d = channels / heads_;
   const int64_t down = (height + n - 1) / n, across = (width + n - 1) / n;
-  at::Tensor qkv = at::linear(x, qkv_->weight);
-  count_flops(2 * x.numel() * qkv_->weight.size(0));
+  at::Tensor qkv = qkv_(x);
   if (down * n != height || across * n != width) {
-    qkv = at::constant_pad_nd(qkv, {0, 0, 0, across * n - width, 0, down * n - height});
+    // The cells of the padding are zeros of this layer's input and are not masked: they get the bias.
+    const at::Tensor padded = qkv_->bias.repeat({batch, down * n, across * n, 1});
+    padded.narrow(1, 0, height).narrow(2, 0, width).copy_(qkv);
+    qkv = padded;
   }
-  // The cells of the padding are zeros of this layer's input and are not masked: they get the bias.
-  qkv += qkv_->bias;
   // [q | k | v, B, down, across, heads, n, n, d]
   const at::Tensor parts =
       qkv.view({batch, down, n, across, n, 3, heads_, d}).permute({5, 0, 1, 3, 6, 2, 4, 7});
   const auto part = [&](int64_t i) { return parts[i].reshape({-1, n, n, d}); };
   const at::Tensor attended =
-      attend_with_positions(part(0), part(1), part(2), rel_pos_h_, rel_pos_w_, 1 / std::sqrt(d))
+      attend_with_positions(part(0), part(1), part(2), rel_pos_h_, rel_pos_w_, 1 / std::sqrt(d), qkv_->precision)
           .view({batch, down, across, heads_, n, n, d});
   if (is_probed()) {
     probe(probe_name_ + "_attn",

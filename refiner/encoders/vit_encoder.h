@@ -36,7 +36,8 @@ TORCH_MODULE(VitBlock);
 /// Attention of each cell of a window to all of its cells, with `scale` q k^T + q . rows[y - y' + n - 1] + q
 /// . columns[x - x' + n - 1] as scores. q, k, v [B, n, n, d]; rows, columns [2 n - 1, d] -> [B, n, n, d].
 at::Tensor attend_with_positions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                 const at::Tensor& rows, const at::Tensor& columns, double scale);
+                                 const at::Tensor& rows, const at::Tensor& columns, double scale,
+                                 Precision precision = Precision::kFloat32);
 
 /// The image encoder of SAM: a plain ViT at stride 16 (Kirillov et al., "Segment Anything", "Image encoder").
 /// The early features are the output of its first global block.

@@ -63,7 +63,8 @@ struct Shape {
 
 TEST(Attention, EqualsThePlainFormulaOverOddSizes) {
   for (const Shape& s : {Shape{1, 1, 1, 4, 8}, Shape{1, 99, 297, 16, 24}, Shape{2, 129, 513, 5, 7},
-                         Shape{1, 130, 1100, 48, 192}, Shape{3, 128, 512, 8, 1}}) {
+                         Shape{1, 130, 1100, 48, 192}, Shape{3, 128, 512, 8, 1},
+                         Shape{2, 197, 3100, 150, 555}}) {  // the last one's keys come in parts
     const Operands o = random_operands(s.batch, s.queries, s.keys, s.key_width, s.value_width, 1, at::kFloat);
     EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v), plain_attention(o), 1e-5, 2e-5)
         << s.queries << " x " << s.keys;
@@ -79,7 +80,8 @@ double bf16_bound(const Operands& o) {
 }
 
 TEST(Attention, InBFloat16DiffersByTheRoundingOfItsFactors) {
-  for (const Shape& s : {Shape{1, 1, 1, 4, 8}, Shape{2, 129, 513, 5, 7}, Shape{1, 130, 1101, 48, 192}}) {
+  for (const Shape& s : {Shape{1, 1, 1, 4, 8}, Shape{2, 129, 513, 5, 7}, Shape{1, 130, 1101, 48, 192},
+                         Shape{1, 101, 3101, 150, 555}}) {
     const Operands o = random_operands(s.batch, s.queries, s.keys, s.key_width, s.value_width, 1, at::kFloat);
     EXPECT_TENSORS_CLOSE(attend(o.q, o.k, o.v, Precision::kBFloat16), plain_attention(o), 0, bf16_bound(o))
         << s.queries << " x " << s.keys;
