@@ -37,6 +37,7 @@ void linear_sizes(benchmark::internal::Benchmark* bench) {
 
 BENCHMARK(linear<Linear>)->Apply(linear_sizes);
 BENCHMARK(linear<Linear, Precision::kBFloat16>)->Apply(linear_sizes);
+BENCHMARK(linear<Linear, Precision::kInt8>)->Apply(linear_sizes);
 BENCHMARK(linear<torch::nn::Linear>)->Apply(linear_sizes);
 
 // --- long-term attention: frames in memory

@@ -90,7 +90,8 @@ Json program_info() {
             {"threads", std::thread::hardware_concurrency()},
             {"network_threads", at::get_num_threads()},
             {"instructions", at::get_cpu_capability()},
-            {"bf16", bf16_cpu_kernels() != nullptr}}},
+            {"bf16", bf16_cpu_kernels() != nullptr},
+            {"int8", !int8_kernels().empty()}}},
           {"cuda", cuda_abilities()},
           {"ffmpeg", ffmpeg_abilities()}};
 }
@@ -188,7 +189,8 @@ void print_program(const Json& info) {
   print_row("hqtrack", plain(info["version"]));
   print_row("LibTorch", plain(info["libtorch"]));
   print_row("CPU", plain(cpu["model"]) + ", " + plain(cpu["threads"], " threads") + ", " +
-                       plain(cpu["instructions"]) + (cpu["bf16"].get<bool>() ? ", AVX512-BF16" : ""));
+                       plain(cpu["instructions"]) + (cpu["bf16"].get<bool>() ? ", AVX512-BF16" : "") +
+                       (cpu["int8"].get<bool>() ? ", VNNI" : ""));
   print_row("network threads", plain(cpu["network_threads"]));
   print_row("CUDA kernels", cuda["built"].get<bool>() ? "built" : "not built");
   if (cuda["devices"].empty()) print_row("CUDA devices", "none");

@@ -32,7 +32,7 @@ const std::vector<Preset>& presets() {
        {"tracker.precision=bf16", "refiner.precision=bf16", "tracker.propagation_16x.exact_frames=0",
         "tracker.propagation_8x.exact_frames=1"}},
       {"fast",
-       {"tracker.precision=bf16", "refiner.precision=bf16", "tracker.propagation_16x.exact_frames=0",
+       {"tracker.precision=int8", "refiner.precision=int8", "tracker.propagation_16x.exact_frames=0",
         "tracker.propagation_8x.exact_frames=0.5"}},
   };
   return kPresets;

@@ -1,5 +1,6 @@
 #include "cli/track_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -18,6 +19,8 @@
 
 namespace hqtrack {
 namespace {
+
+bool is_webm(const std::string& output) { return output.ends_with(".webm"); }
 
 // Null when an interruption ended the wait for a first frame.
 std::unique_ptr<FrameSource> open_until_interrupted(const TrackArguments& arguments,
@@ -139,7 +142,8 @@ RunSize TrackRun::size(const Config& config) const {
   RunSize size{.height = source_->info().height,
                .width = source_->info().width,
                .num_objects = 0,
-               .num_videos = static_cast<int64_t>(arguments_.video_outputs.size())};
+               .num_videos = static_cast<int64_t>(arguments_.video_outputs.size()),
+               .num_webm = std::ranges::count_if(arguments_.video_outputs, is_webm)};
   std::set<int64_t> ids;
   for (const TimedPrompt& timed : prompts_) {
     if (timed.edit.action == PromptEdit::Action::kRemove) continue;

@@ -389,8 +389,8 @@ at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Ten
   };
   const at::Tensor row = at::eye(height, k.options()).view({1, height, 1, height}),
                    column = at::eye(width, k.options()).view({1, 1, width, width});
-  return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v,
-                precision, scale);
+  return attend(at::cat({q, rows, columns}, 2), at::cat({k, places(row), places(column)}, 2), v, precision,
+                scale);
 }
 
 at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

@@ -14,6 +14,6 @@ extern const CpuKernels HQTRACK_KERNELS;
 const CpuKernels HQTRACK_KERNELS{
     .attention = {pack_values, attend, add_shares, attend_window, window_scratch},
     .depthwise = {convolve_rows},
-    .matrix = {kPanel, kDepthPerWord, pack_rows, multiply_matrix}};
+    .matrix = {kPanel, kDepthPerWord, 0, pack_rows, multiply_matrix}};
 
 }  // namespace hqtrack

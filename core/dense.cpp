@@ -54,7 +54,7 @@ struct Product {
   /// The channels [first, first + count) of the result; packed: of their part of the weight.
   void multiply(const float* packed, int64_t first, int64_t count) const {
     constexpr int64_t kRows = 48;  // of one piece of work
-    const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+    const MatrixKernel& kernel = weight_kernel_of(precision, x.size(-1));
     const int64_t depth = x.size(-1), width = out.size(-1), rows = x.numel() / depth;
     const float* const in = x.const_data_ptr<float>();
     const float* const offset = bias.defined() ? data_of(bias) + first : nullptr;
@@ -88,9 +88,10 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& packed, int64_t width
 at::Tensor multiply_by_parts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                              Precision precision) {
   constexpr int64_t kPacked = 1 << 20;  // words
-  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+  const MatrixKernel& kernel = weight_kernel_of(precision, weight.size(1));
   const int64_t width = weight.size(0), depth = weight.size(1);
-  const int64_t step = std::max<int64_t>(1, kPacked * kernel.depth_per_word / depth / kernel.panel) * kernel.panel;
+  const int64_t step =
+      std::max<int64_t>(1, kPacked * kernel.depth_per_word / depth / kernel.panel) * kernel.panel;
   const Product product(x, width, bias, -kInfinity, kInfinity, precision);
   const at::Tensor packed = at::empty({kernel.packed_size(step, depth)}, x.options());
   float* const part = packed.mutable_data_ptr<float>();
@@ -153,11 +154,11 @@ struct Windows {
 at::Tensor convolve(const at::Tensor& map, const Options& options, const at::Tensor& packed,
                     const at::Tensor& bias, double lowest, double highest, Precision precision) {
   constexpr int64_t kPixels = 48;  // whose windows lie in the cache together
-  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
   const int64_t size = options.kernel_size()->at(0), stride = options.stride()->at(0),
                 padding = (*padding_of(options))->at(0);
   const int64_t channels = map.size(1), height = map.size(2), width = map.size(3),
                 out_channels = options.out_channels(), depth = size * size * channels;
+  const MatrixKernel& kernel = weight_kernel_of(precision, depth);
   const int64_t out_height = (height + 2 * padding - size) / stride + 1,
                 out_width = (width + 2 * padding - size) / stride + 1;
   at::Tensor out = at::empty({map.size(0), out_channels, out_height, out_width}, map.options(),
@@ -191,7 +192,7 @@ at::Tensor convolve(const at::Tensor& map, const Options& options, const at::Ten
 /// Each pixel becomes `size` x `size` pixels. map: channels-last; packed, bias: of size * size * out values.
 at::Tensor enlarge(const at::Tensor& map, int64_t size, int64_t out_channels, const at::Tensor& packed,
                    const at::Tensor& bias, Precision precision) {
-  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
+  const MatrixKernel& kernel = weight_kernel_of(precision, map.size(1));
   const int64_t channels = map.size(1), height = map.size(2), width = map.size(3);
   const int64_t line = size * out_channels, square = size * line;  // values made of a pixel
   at::Tensor out = at::empty({map.size(0), out_channels, size * height, size * width}, map.options(),
@@ -220,7 +221,10 @@ at::Tensor enlarge(const at::Tensor& map, int64_t size, int64_t out_channels, co
   return out;
 }
 
-bool is_in_bf16(Precision precision) { return precision == Precision::kBFloat16 && bf16_cpu_kernels(); }
+/// Products of fewer bits are worth the copies that they take.
+bool has_fewer_bits(Precision precision, int64_t depth) {
+  return weight_kernel_of(precision, depth).depth_per_word > 1;
+}
 
 uint32_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0 : tensor._version(); }
 
@@ -233,8 +237,8 @@ at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision, Arran
       version_ == version_of(weight) && precision_ == precision) {
     return packed_;
   }
-  const MatrixKernel& kernel = cpu_kernels_of(precision).matrix;
   const at::Tensor rows = arranged(weight.detach()).contiguous();
+  const MatrixKernel& kernel = weight_kernel_of(precision, rows.size(1));
   const int64_t panels = kernel.panels_of(rows.size(0));
   packed_ = at::empty({kernel.packed_size(rows.size(0), rows.size(1))}, rows.options());
   for (int64_t i = 0; i < panels; ++i) {
@@ -271,7 +275,8 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
   if (kind == Kind::kDepthwise && map.dim() == 4) {
     return depthwise_conv(map, weight, bias, options.stride()->at(0), padding(), lowest, highest);
   }
-  const bool goes_by_product = kind == Kind::kPointwise || (kind == Kind::kDense && is_in_bf16(precision));
+  const bool goes_by_product =
+      kind == Kind::kPointwise || (kind == Kind::kDense && has_fewer_bits(precision, weight[0].numel()));
   if (!goes_by_product || map.dim() != 4 || !may_be_held_twice(weight) ||
       !goes_by_kernel(map, weight, bias)) {
     at::Tensor out = torch::nn::Conv2dImpl::forward(map);
@@ -300,8 +305,8 @@ at::Tensor ConvTranspose2dImpl::forward(const at::Tensor& map) {
                              is_zero(*padding_of(options)) && is_zero(options.output_padding()) &&
                              options.dilation()->at(0) == 1 && options.dilation()->at(1) == 1 &&
                              options.groups() == 1;
-  if (!makes_squares || !is_in_bf16(precision) || map.dim() != 4 || !may_be_held_twice(weight) ||
-      !goes_by_kernel(map, weight, bias)) {
+  if (!makes_squares || !has_fewer_bits(precision, map.size(1)) || map.dim() != 4 ||
+      !may_be_held_twice(weight) || !goes_by_kernel(map, weight, bias)) {
     return torch::nn::ConvTranspose2dImpl::forward(map);
   }
   TORCH_CHECK(map.size(1) == weight.size(0), "convolution: expected ", weight.size(0), " channels, found ",

@@ -42,8 +42,8 @@ class LinearImpl : public torch::nn::LinearImpl, public HasPrecision {
 TORCH_MODULE(Linear);
 
 /// LibTorch's convolution, its results clamped to [lowest, highest]. One that looks at single pixels goes by
-/// the same kernel as Linear, as does any dense one in bfloat16; one with a filter a channel by
-/// depthwise_conv. Their results are channels-last.
+/// the same kernel as Linear, as does any dense one of fewer bits than float32; one with a filter a channel
+/// by depthwise_conv. Their results are channels-last.
 class Conv2dImpl : public torch::nn::Conv2dImpl, public HasPrecision {
  public:
   using torch::nn::Conv2dImpl::Conv2dImpl;
@@ -60,8 +60,8 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public HasPrecision {
 };
 TORCH_MODULE(Conv2d);
 
-/// LibTorch's transposed convolution. Without gradients, in bfloat16 on the CPU, one that makes a square of
-/// k x k pixels of each pixel (filters k x k, stride k) goes by the same kernel as Linear.
+/// LibTorch's transposed convolution. Without gradients, of fewer bits than float32 on the CPU, one that
+/// makes a square of k x k pixels of each pixel (filters k x k, stride k) goes by the same kernel as Linear.
 class ConvTranspose2dImpl : public torch::nn::ConvTranspose2dImpl, public HasPrecision {
  public:
   using torch::nn::ConvTranspose2dImpl::ConvTranspose2dImpl;

@@ -81,17 +81,17 @@ class Bands {
   static void multiply(const Conv2d& layer, const at::Tensor& packed, const float* in, int64_t num_rows,
                        bool is_clamped, float* out) {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    cpu_kernels_of(layer->precision)
-        .matrix.multiply({.in = in,
-                          .weight = packed.const_data_ptr<float>(),
-                          .bias = data_of(layer->bias),
-                          .num_rows = num_rows,
-                          .depth = layer->weight.size(1),
-                          .width = layer->weight.size(0),
-                          .lowest = is_clamped ? 0 : -kInfinity,
-                          .highest = is_clamped ? static_cast<float>(kHighest) : kInfinity,
-                          .out = out,
-                          .out_stride = layer->weight.size(0)});
+    weight_kernel_of(layer->precision, layer->weight.size(1))
+        .multiply({.in = in,
+                   .weight = packed.const_data_ptr<float>(),
+                   .bias = data_of(layer->bias),
+                   .num_rows = num_rows,
+                   .depth = layer->weight.size(1),
+                   .width = layer->weight.size(0),
+                   .lowest = is_clamped ? 0 : -kInfinity,
+                   .highest = is_clamped ? static_cast<float>(kHighest) : kInfinity,
+                   .out = out,
+                   .out_stride = layer->weight.size(0)});
   }
 
   void convolve(const float* const* rows, int64_t first, int64_t last, float* out) const {

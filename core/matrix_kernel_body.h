@@ -145,15 +145,8 @@ void multiply_and_clamp(const MatrixKernel::Rows& r, const float* a, int64_t a_s
   for (int row = 0; row < R; ++row, out += r.out_stride) {
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) {
-      Vector value = sum[row][v] + *reinterpret_cast<const Vector*>(bias + v * kLanes);
-      value = value < r.lowest ? Vector{} + r.lowest : value;
-      value = value > r.highest ? Vector{} + r.highest : value;
-      const int64_t count = at_most(kLanes, channels - v * kLanes);
-      if (count == kLanes) {
-        *reinterpret_cast<Vector*>(out + v * kLanes) = value;
-      } else {
-        std::memcpy(out + v * kLanes, &value, count * sizeof(float));
-      }
+      store_clamped(sum[row][v] + *reinterpret_cast<const Vector*>(bias + v * kLanes), r.lowest, r.highest,
+                    channels - v * kLanes, out + v * kLanes);
     }
   }
 }

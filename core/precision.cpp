@@ -6,7 +6,11 @@
 namespace hqtrack {
 
 Precision resolve_precision(const std::string& name) {
-  if (name != "bf16") return Precision::kFloat32;
+  if (name == "fp32") return Precision::kFloat32;
+  if (name == "int8") {
+    if (!int8_kernels().empty()) return Precision::kInt8;
+    log_info("precision: this CPU has no dot products of int8 (VNNI), bf16 it is");
+  }
   if (bf16_cpu_kernels()) return Precision::kBFloat16;
   log_info("precision: this CPU has no bf16 dot products (AVX512-BF16), fp32 it is");
   return Precision::kFloat32;

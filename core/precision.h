@@ -6,11 +6,12 @@
 
 namespace hqtrack {
 
-/// Of the factors in dot products on the CPU, where no gradients are wanted; sums are of float32 in both.
-enum class Precision { kFloat32, kBFloat16 };
+/// Of the factors in dot products on the CPU, where no gradients are wanted. In kInt8 those with weights are
+/// of 8 bits (MatrixKernel), the others as in kBFloat16.
+enum class Precision { kFloat32, kBFloat16, kInt8 };
 
-/// "fp32" or "bf16". Where this CPU lacks the instructions for bf16 (AVX512-BF16) it says so in the log, and
-/// the answer is kFloat32.
+/// "fp32", "bf16" or "int8". Where this CPU lacks the instructions for one (VNNI for int8, AVX512-BF16 for
+/// bf16) it says so in the log, and the answer is the next one before it.
 Precision resolve_precision(const std::string& name);
 
 /// A layer with dot products of its own.

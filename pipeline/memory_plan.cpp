@@ -33,7 +33,8 @@ constexpr int64_t kMapsOfAPrompt = 12;         // of the decoder's width at stri
 constexpr int64_t kPromptsAtOnce = 4;          // refiner/refiner.cpp
 constexpr int64_t kDecoderBytes = 30;          // a pixel of the video: frames it refers to, on all threads
 constexpr int64_t kFrameBytes = 4;             // a pixel of a frame with its label mask
-constexpr int64_t kVideoBytes = 160, kFastVideoBytes = 70;  // a pixel of an encoded video, preset ultrafast
+// A pixel of an encoded video: x264, with preset ultrafast, x265, VP9.
+constexpr int64_t kX264Bytes = 160, kFastX264Bytes = 70, kX265Bytes = 310, kVp9Bytes = 250;
 constexpr const char* kFastPreset = "ultrafast";
 
 int64_t bytes_of(const torch::nn::Module& module) {
@@ -132,8 +133,14 @@ class Estimate {
   }
 
   int64_t video() const {
-    return size_.num_videos * size_.height * size_.width *
-           (config_.encode.preset == kFastPreset ? kFastVideoBytes : kVideoBytes);
+    const EncodeConfig& encode = config_.encode;
+    const int64_t by_x264 = encode.preset == kFastPreset ? kFastX264Bytes : kX264Bytes;
+    const int64_t picture = size_.height * size_.width;
+    if (encode.codec == "libx265") return size_.num_videos * picture * kX265Bytes;
+    if (encode.codec != "auto") {
+      return size_.num_videos * picture * (encode.codec.starts_with("libvpx") ? kVp9Bytes : by_x264);
+    }
+    return picture * (size_.num_webm * kVp9Bytes + (size_.num_videos - size_.num_webm) * by_x264);
   }
 
   bool has_refiner() const { return has_refiner_; }
@@ -224,8 +231,8 @@ std::vector<Lever> levers(const Config& asked, const RunSize& size, c10::Device 
     levers.push_back({once([](const MemoryPlan& plan) { return plan.gives_back_freed; },
                            [](MemoryPlan& plan) { plan.gives_back_freed = true; }),
                       says("freed memory is given back at once")});
-    const bool is_x264 = asked.encode.codec == "auto" || asked.encode.codec.starts_with("libx26");
-    if (size.num_videos > 0 && is_x264) {
+    const bool is_x264 = asked.encode.codec == "auto" || asked.encode.codec == "libx264";
+    if (size.num_videos > size.num_webm && is_x264) {
       levers.push_back({once([](const MemoryPlan& plan) { return plan.config.encode.preset == kFastPreset; },
                              [](MemoryPlan& plan) { plan.config.encode.preset = kFastPreset; }),
                         says("encode.preset ultrafast instead of " + asked.encode.preset)});

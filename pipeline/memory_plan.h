@@ -16,6 +16,7 @@ struct RunSize {
   int64_t num_objects = 1;        // over the whole run; with `compatibility: reference` the largest id
   bool asks_refiner = false;      // a prompt does; which frames are refined the configuration says
   int64_t num_videos = 0;         // that are written
+  int64_t num_webm = 0;           // of them
 };
 
 /// How the stages of a run share memory. Changes no result.

@@ -35,6 +35,7 @@ TEST(InfoProgram, DescribesProgramAndMachine) {
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_NE(text.out.find("LibTorch"), std::string::npos);
   EXPECT_EQ(text.out.find("AVX512-BF16") != std::string::npos, info["cpu"]["bf16"].get<bool>());
+  EXPECT_EQ(text.out.find("VNNI") != std::string::npos, info["cpu"]["int8"].get<bool>());
 }
 
 TEST(InfoProgram, DescribesAVideo) {

@@ -18,23 +18,35 @@ double largest_difference(const at::Tensor& found, const at::Tensor& expected) {
   return (found.to(at::kDouble) - expected).abs().max().item<double>();
 }
 
-void expect_products(const CpuKernels& kernels, Precision precision) {
+// Numbers that the kernel can hold: their products and sums are then of float32.
+at::Tensor exact_inputs(Precision precision, int64_t rows, int64_t depth) {
+  if (precision == Precision::kFloat32) return at::randn({rows, depth});
+  if (precision == Precision::kBFloat16) return at::randn({rows, depth}).to(at::kBFloat16).to(at::kFloat);
+  at::Tensor numbers = at::randint(0, 256, {rows, depth}, at::kFloat);
+  numbers.select(1, 0).fill_(0);
+  numbers.select(1, depth - 1).fill_(255);
+  return (numbers - 77) / 128;
+}
+
+at::Tensor exact_weight(Precision precision, int64_t width, int64_t depth) {
+  if (precision != Precision::kInt8) return exact_inputs(precision, width, depth);
+  at::Tensor numbers = at::randint(-127, 128, {width, depth}, at::kFloat);
+  numbers.select(1, depth / 2).fill_(-127);
+  return numbers / 256;
+}
+
+void expect_products(const MatrixKernel& kernel, Precision precision) {
   struct Size {
     int64_t rows, depth, width;
   };
   at::manual_seed(3);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const auto random = [&](at::IntArrayRef shape) {
-    const at::Tensor values = at::randn(shape);
-    return precision == Precision::kFloat32 ? values : values.to(at::kBFloat16).to(at::kFloat);
-  };
-  const MatrixKernel& kernel = kernels.matrix;
   for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
                         Size{7, 480, 80}, Size{96, 64, 225}}) {
     SCOPED_TRACE(testing::Message() << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x "
                                     << s.width);
-    const at::Tensor in = random({s.rows, s.depth}), weight = random({s.width, s.depth}),
-                     bias = at::randn({s.width});
+    const at::Tensor in = exact_inputs(precision, s.rows, s.depth),
+                     weight = exact_weight(precision, s.width, s.depth), bias = at::randn({s.width});
     const int64_t panels = kernel.panels_of(s.width);
     at::Tensor packed = at::full({kernel.packed_size(s.width, s.depth)}, nan);
     for (int64_t i = 0; i < panels; ++i) {
@@ -68,13 +80,42 @@ void expect_products(const CpuKernels& kernels, Precision precision) {
 
 // Every kernel this machine can run, not only the one it would choose.
 TEST(MatrixKernel, EqualsTheProductOverOddSizes) {
-  for (const CpuKernels* kernels : cpu_kernels()) expect_products(*kernels, Precision::kFloat32);
+  for (const CpuKernels* kernels : cpu_kernels()) expect_products(kernels->matrix, Precision::kFloat32);
 }
 
-// Of numbers that bfloat16 can hold: their products and sums are of float32.
 TEST(MatrixKernel, EqualsTheProductInBFloat16) {
   if (!bf16_cpu_kernels()) GTEST_SKIP() << "skipped: this CPU has no bfloat16 dot products";
-  expect_products(*bf16_cpu_kernels(), Precision::kBFloat16);
+  expect_products(bf16_cpu_kernels()->matrix, Precision::kBFloat16);
+}
+
+TEST(MatrixKernel, EqualsTheProductInInt8) {
+  if (int8_kernels().empty()) GTEST_SKIP() << "skipped: this CPU has no dot products of int8";
+  for (const MatrixKernel* kernel : int8_kernels()) expect_products(*kernel, Precision::kInt8);
+}
+
+// Each input is off by half a 255th of its row's range at most, each weight by half a 127th of its row's
+// largest.
+TEST(MatrixKernel, InInt8DiffersByTheRoundingOfItsFactors) {
+  if (int8_kernels().empty()) GTEST_SKIP() << "skipped: this CPU has no dot products of int8";
+  at::manual_seed(5);
+  constexpr int64_t kRows = 50, kDepth = 333, kWidth = 70;
+  at::Tensor in = at::randn({kRows, kDepth}) * at::rand({kRows, 1}) + at::randn({kRows, 1}) * 10,
+             weight = at::randn({kWidth, kDepth}) * at::rand({kWidth, 1});
+  in[3].fill_(2.5);  // without a range
+  weight[4].fill_(0);
+  Linear layer(torch::nn::LinearOptions(kDepth, kWidth).bias(false));
+  const at::NoGradGuard guard;
+  layer->weight.copy_(weight);
+  layer->precision = Precision::kInt8;
+  const auto [lowest, highest] = std::tuple(std::get<0>(in.min(1)), std::get<0>(in.max(1)));
+  const at::Tensor in_step = (highest - lowest) / 255, weight_step = std::get<0>(weight.abs().max(1)) / 127;
+  const at::Tensor bound = 0.51 * (in_step.unsqueeze(1) * (weight.abs() + weight_step.unsqueeze(1)).sum(1) +
+                                   in.abs().sum(1, true) * weight_step) +
+                           1e-3;
+  const at::Tensor difference = (layer(in) - at::linear(in, weight)).abs();
+  EXPECT_TRUE((difference <= bound).all().item<bool>());
+  EXPECT_LT(difference.mean().item<double>(), bound.mean().item<double>() / 5);  // roundings cancel out
+  EXPECT_GT(difference.mean().item<double>(), 0);
 }
 
 // --- layers, against those of LibTorch in double

@@ -17,12 +17,24 @@ TEST(ResolvePrecision, IsWhatTheCpuHasInstructionsFor) {
   const bool has_bf16 = bf16_cpu_kernels() != nullptr;
   EXPECT_EQ(resolve_precision("bf16"), has_bf16 ? Precision::kBFloat16 : Precision::kFloat32);
   EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_bf16);
+  ::testing::internal::CaptureStderr();
+  const bool has_int8 = !int8_kernels().empty();
+  EXPECT_EQ(resolve_precision("int8"), has_int8 ? Precision::kInt8 : resolve_precision("bf16"));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_int8);
 }
 
 TEST(CpuKernels, OfBFloat16AreThoseOfFloat32WhereThereAreNone) {
   EXPECT_EQ(&cpu_kernels_of(Precision::kFloat32), cpu_kernels().front());
   EXPECT_EQ(&cpu_kernels_of(Precision::kBFloat16),
             bf16_cpu_kernels() ? bf16_cpu_kernels() : cpu_kernels().front());
+  EXPECT_EQ(&cpu_kernels_of(Precision::kInt8), &cpu_kernels_of(Precision::kBFloat16));
+}
+
+TEST(CpuKernels, ForWeightsAreOfBytesWhereThereAreSome) {
+  EXPECT_EQ(&weight_kernel_of(Precision::kFloat32, 1000), &cpu_kernels().front()->matrix);
+  EXPECT_EQ(&weight_kernel_of(Precision::kInt8, 1000),
+            int8_kernels().empty() ? &cpu_kernels_of(Precision::kBFloat16).matrix : int8_kernels().front());
+  EXPECT_EQ(&weight_kernel_of(Precision::kInt8, 8), &cpu_kernels_of(Precision::kBFloat16).matrix);
 }
 
 TEST(SetPrecision, ReachesLayersOfLayers) {

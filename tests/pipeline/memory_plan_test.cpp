@@ -79,6 +79,12 @@ TEST(MemoryPlan, NeedsMoreForMoreOfAnything) {
   RunSize without_video = kSize;
   without_video.num_videos = 0;
   EXPECT_EQ(needs(plan, without_video).video, 0);
+  more = kSize;
+  more.num_webm = 1;
+  EXPECT_GT(needs(plan, more).video, needs(plan, kSize).video);
+  longer = plan;
+  longer.config.encode.codec = "libx265";
+  EXPECT_GT(needs(longer, kSize).video, needs(plan, kSize).video);
 }
 
 TEST(MemoryPlan, KnowsTheWeightsOfALargeRefinerWithoutMakingIt) {
