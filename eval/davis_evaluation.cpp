@@ -81,6 +81,14 @@ class SequenceScorer {
     return ids;
   }
 
+  /// What was made of the boxes of objects that enter in this frame.
+  void score_start(const at::Tensor& truth, const at::Tensor& result) {
+    for (const int64_t id : label_ids(truth)) {
+      const auto object = std::ranges::find(scores_.objects, id, &ObjectScores::id);
+      object->first_mask_j = region_similarity_j(truth.eq(id), result.eq(id));
+    }
+  }
+
   /// scores: the tracker's own, by id; nothing where it gives none.
   void score(size_t position, const at::Tensor& result, const std::map<int64_t, double>& scores = {}) {
     const at::Tensor truth = read_truth(position);
@@ -167,8 +175,10 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
   Frame first = read_frame(sequence, 0);
   check_size(sequence.frames.front().annotation, scorer.first_mask(), first.image);
   if (!folder.empty()) fs::create_directories(folder / sequence.name);
-  tracker.start(sequence.frames.front().image, std::move(first), prompts(scorer.first_mask()));
-  save(0, scorer.first_mask());
+  const SequenceTracker::Result started =
+      tracker.start(sequence.frames.front().image, std::move(first), prompts(scorer.first_mask()));
+  if (options.from_boxes) scorer.score_start(scorer.first_mask(), started.label_mask);
+  save(0, options.from_boxes ? started.label_mask : scorer.first_mask());
 
   const std::vector<size_t> scored = sequence.scored_frames();
   std::chrono::duration<double> tracking{0};
@@ -181,6 +191,7 @@ SequenceScores track_sequence(const DavisSequence& sequence, SequenceTracker& tr
     tracking += std::chrono::steady_clock::now() - begin;
     if (const at::Tensor entering = scorer.enter(position); entering.any().item<bool>()) {
       result = tracker.add(sequence.frames[position].image, prompts(entering));
+      if (options.from_boxes) scorer.score_start(entering, result.label_mask);
     }
     save(position, result.label_mask);
     if (!std::ranges::binary_search(scored, position)) continue;
@@ -320,6 +331,17 @@ std::optional<double> DavisScores::boundary_iou() const {
     all.objects.insert(all.objects.end(), sequence.objects.begin(), sequence.objects.end());
   }
   return all.boundary_iou();
+}
+
+std::optional<double> DavisScores::first_mask_j() const {
+  double sum = 0, count = 0;
+  for (const SequenceScores& sequence : sequences) {
+    for (const ObjectScores& object : sequence.objects) {
+      sum += object.first_mask_j.value_or(0.0);
+      count += object.first_mask_j.has_value();
+    }
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
 ScoreStatistics DavisScores::j() const { return mean_statistics(sequences, &ObjectScores::j); }

@@ -40,6 +40,7 @@ struct ObjectScores {
   std::vector<size_t> frames = {};                       // positions of the scored frames
   std::vector<double> score = {};  // what the tracker says of its mask; 0 where it gives none
   LostCounts lost = {};
+  std::optional<double> first_mask_j = {};  // of the mask made of its box, where the tracker sees that only
 
   /// Nothing where no frame is scored.
   std::optional<DavisMeans> means() const;
@@ -75,6 +76,7 @@ struct DavisScores {
   ScoreStatistics f() const;
   DavisMeans means() const { return {j().mean, f().mean}; }
   std::optional<double> boundary_iou() const;
+  std::optional<double> first_mask_j() const;
   double pixel_accuracy() const;  // share of right pixels; 1 where no frame is scored
   int64_t num_objects() const;
   LostCounts lost() const;

@@ -33,6 +33,7 @@ Json to_json(const ObjectScores& object) {
   Json json{{"id", object.id}};
   if (!object.j.empty()) add_statistics(json, score_statistics(object.j), score_statistics(object.f));
   json["boundary_iou_mean"] = number_or_null(object.mean_boundary_iou());
+  if (object.first_mask_j) json["first_mask_j"] = *object.first_mask_j;
   json["frames"] = object.frames;
   json["j"] = object.j;
   json["f"] = object.f;
@@ -103,6 +104,7 @@ std::string davis_json(const DavisScores& scores, const DavisRun& run) {
   add_statistics(json, scores.j(), scores.f());
   json["boundary_iou_mean"] = number_or_null(scores.boundary_iou());
   json["pixel_accuracy"] = scores.pixel_accuracy();
+  if (const auto first = scores.first_mask_j()) json["first_mask_j_mean"] = *first;
   json["frames_per_second"] = number_or_null(scores.frames_per_second());
   json["num_objects"] = scores.num_objects();
   const LostCounts lost = scores.lost();
@@ -164,8 +166,13 @@ std::string score_calibration_table(const ScoreCalibration& calibration, const S
 std::string davis_table_foot(const DavisScores& scores) {
   int64_t frames = 0;
   for (const SequenceScores& sequence : scores.sequences) frames += sequence.num_frames;
-  return row("mean over " + std::to_string(scores.num_objects()) + " objects", std::to_string(frames),
-             scores.means(), scores.boundary_iou(), scores.frames_per_second());
+  std::string lines =
+      row("mean over " + std::to_string(scores.num_objects()) + " objects", std::to_string(frames),
+          scores.means(), scores.boundary_iou(), scores.frames_per_second());
+  if (const auto first = scores.first_mask_j()) {
+    lines += "first masks, made of boxes: J" + score_text(*first) + "\n";
+  }
+  return lines;
 }
 
 }  // namespace hqtrack

@@ -23,18 +23,18 @@ struct DavisRun {
 /// The scores as a JSON document:
 /// {"program":"hqtrack","version":"0.1.0","kind":...,"config":...,"weights":...,"device":...,"settings":[...],"dataset":...,"list":...,"unfinished":[...],
 ///  "j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,"f_recall":...,"f_decay":...,"j_and_f":...,
-///  "boundary_iou_mean":...,"pixel_accuracy":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
+///  "boundary_iou_mean":...,"pixel_accuracy":...,"first_mask_j_mean":...,"frames_per_second":...,"num_objects":...,"frames_absent":...,"frames_lost":...,"frames_rightly_lost":...,
 ///  "sequences":[{"name":...,"num_frames":...,"j_mean":...,"f_mean":...,"j_and_f":...,
 ///                "boundary_iou_mean":...,"frames_per_second":...,
 ///                "objects":[{"id":...,"j_mean":...,"j_recall":...,"j_decay":...,"f_mean":...,...,"j_and_f":...,
-///                            "boundary_iou_mean":...,"frames":[...],"j":[...],"f":[...],"boundary_iou":[...],
+///                            "boundary_iou_mean":...,"first_mask_j":...,"frames":[...],"j":[...],"f":[...],"boundary_iou":[...],
 ///                            "score":[...]}]}]}
 /// The lists have an entry a scored frame (`frames`: counted from the first annotated one); `score` is the
-/// tracker's own, 0 where it gives no mask. frames_per_second is null when results were scored.
+/// tracker's own, 0 where it gives no mask; first_mask_j is there where objects were told by their boxes. frames_per_second is null when results were scored.
 std::string davis_json(const DavisScores& scores, const DavisRun& run);
 
 /// Lines of a table, each ending in a line break: column heads, one sequence (with a line an object where it
-/// has more than one), and the mean over all objects.
+/// has more than one), and the mean over all objects, with that of first masks where they were made of boxes.
 std::string davis_table_head();
 std::string davis_table_row(const SequenceScores& sequence);
 std::string davis_table_foot(const DavisScores& scores);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the figures of docs/performance.md; they land in out/performance. Takes about an hour on two cores, in which nothing else
+# Makes the figures of docs/performance.md; they land in out/performance. Takes more than an hour on two cores, in which nothing else
 # should compute. Needs the build folder that scripts/setup.sh makes.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -7,31 +7,35 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/performance.sh [--short] [--davis DIR]
+Usage: scripts/performance.sh [--short] [--davis DIR] [PART...]
   --short        few frames, to see that all parts work
   --davis DIR    sequences in the layout of DAVIS: what the presets cost in masks
+  PART           only these: baseline stages scaling presets agreement groups start long budgets
 The figures land in out/performance.
 TEXT
 }
 
 is_short=false
 davis=''
+parts=()
 while (($# > 0)); do
   case $1 in
     --short) is_short=true ;;
     --davis) davis="$(cd "${2:?--davis: expected a folder}" && pwd)" && shift ;;
     -h | --help) usage && exit 0 ;;
+    baseline | stages | scaling | presets | agreement | groups | start | long | budgets) parts+=("$1") ;;
     *) usage >&2 && exit 2 ;;
   esac
   shift
 done
+[[ " ${parts[*]} " != *' agreement '* || -n $davis ]] || fail 'agreement: expected --davis DIR'
 out="$root/out/performance"
 mkdir -p "$out"
 
 build() {
   logged performance-configure cmake -S "$root" -B "$root/build" -DHQTRACK_BENCH=ON ||
     fail "cannot configure the build: scripts/setup.sh makes it (what CMake said: $logs/performance-configure.log)"
-  logged performance-build cmake --build "$root/build" --target hqtrack full_model_bench ||
+  logged performance-build cmake --build "$root/build" --target hqtrack full_model_bench kernel_bench ||
     fail "cannot build (what the compiler said: $logs/performance-build.log)"
 }
 
@@ -59,6 +63,7 @@ head_of_rows() { printf '| %s | ms a frame, p50 | p95 | frames/s | peak MiB |\n|
 
 nano=(--config "$root/configs/nano.yaml")
 full=(--config "$root/configs/hqtrack.yaml" --set refine=off)
+vit_b=(--config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b)
 
 # scaling MODEL FRAMES arguments...: by objects, and by picture size
 scaling() {
@@ -80,8 +85,9 @@ presets() {
   for preset in exact balanced fast; do
     bench "nano_$preset" 100 "${nano[@]}" --preset "$preset"
     bench "full_$preset" 10 "${full[@]}" --preset "$preset"
+    bench "vit_b_$preset" 3 "${vit_b[@]}" --preset "$preset"
   done
-  for model in nano full; do
+  for model in nano full vit_b; do
     head_of_rows "$model, --preset"
     for preset in exact balanced fast; do row "$preset" "${model}_$preset"; done
     printf '\n'
@@ -113,6 +119,7 @@ agreements() {
   agreement balanced balanced --preset balanced
   agreement fast fast --preset fast
   agreement 'as configured: bf16, all cells one by one' plain
+  agreement 'int8, all cells one by one' int8 --set tracker.precision=int8
   rm -rf "$out/truth"
   agreement 'exact, 12 frames in memory' long "${long[@]}"
   agreement 'the same in groups, exact_frames 1' long_1 "${long[@]}" --set tracker.propagation_8x.exact_frames=1
@@ -122,6 +129,7 @@ agreements() {
   agreement '12 frames, 1 at stride 8' long_one "${long[@]}" --set tracker.memory.long_term_frames_8x=1
   rm -rf "$out/truth"
   agreement 'refine: always' refined --set refine=always
+  agreement 'refine: always, refiner.precision int8' refined_int8 --set refine=always --set refiner.precision=int8
   agreement 'refine: always, refiner.image_size 384' refined_384 --set refine=always --set refiner.image_size=384
   agreement 'refine: always, refiner.image_size 320' refined_320 --set refine=always --set refiner.image_size=320
 }
@@ -160,18 +168,81 @@ budgets() {
     done
   done
   budget "full, 1920x1080, 10 objects" 2 "${full[@]}" --objects 10 --input synthetic:1920x1080
-  budget "full and ViT-B, 1920x1080, 10 objects" 2 --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b --objects 10 \
-    --input synthetic:1920x1080
+  budget "full and ViT-B, 1920x1080, 10 objects" 2 "${vit_b[@]}" --objects 10 --input synthetic:1920x1080
 }
 
-step "Build" build
-$is_short || step "Beside the published formulation" compare
-step "nano" bench nano 200 "${nano[@]}"
-step "full, without a refiner" bench full 20 "${full[@]}"
-step "full, ViT-B refiner" bench full_vit_b 3 --config "$root/configs/hqtrack.yaml" --set refiner.variant=vit_b
-step "nano by objects and size" scaling nano 50 "${nano[@]}"
-step "full by objects and size" scaling full 5 "${full[@]}"
-step "Presets" presets
-[[ -z $davis ]] || step "What presets and grouped memory change" agreements
-step "20,000 frames" long_video
-step "Memory budgets" budgets
+# A picture for start-up: noise, as a BMP of 854x480.
+picture() {
+  le() { # VALUE BYTES: little endian
+    local value="$1" i
+    for ((i = 0; i < $2; i++)); do printf '%b' "\\x$(printf %02x $((value >> 8 * i & 255)))"; done
+  }
+  printf BM
+  le 1230774 4 && le 0 4 && le 54 4
+  le 40 4 && le 854 4 && le 480 4 && le 1 2 && le 24 2 && le 0 4 && le 1230720 4 && le 0 8 && le 0 8
+  head -c 1230720 /dev/urandom
+}
+
+# Seconds from the start of the program to its end, for one picture: the middle one of five.
+start_up() {
+  local pictures="$out/start" what seconds
+  rm -rf "$pictures"
+  mkdir -p "$pictures"
+  picture >"$pictures/0.bmp"
+  "$root/build/hqtrack" track "$pictures" "${nano[@]}" --box 100,100,300,300 --masks "$pictures/masks" --quiet
+  printf '| | seconds |\n|---|---|\n' | tee "$out/start.md"
+  for what in --version mask box; do
+    local arguments=(track "$pictures" "${nano[@]}" --masks "$out/start_masks" --overwrite --quiet)
+    case $what in
+      --version) arguments=(--version) ;;
+      mask) arguments+=(--mask "$pictures/masks/00000.png") ;;
+      box) arguments+=(--box '100,100,300,300') ;;
+    esac
+    seconds=$(for _ in 1 2 3 4 5; do
+      TIMEFORMAT=%R
+      { time "$root/build/hqtrack" "${arguments[@]}" >/dev/null 2>"$out/start.txt"; } 2>&1
+    done | sort -n | sed -n 3p)
+    printf '| %s | %s |\n' "$what" "$seconds" | tee -a "$out/start.md"
+  done
+}
+
+# Long-term attention at stride 8 by frames in memory, on one thread.
+groups() {
+  local filter='grouped_attention<Precision::kFloat32>'
+  $is_short && filter+='.*full:0/frames:(1|2)'
+  OMP_NUM_THREADS=1 "$root/build/kernel_bench" --benchmark_filter="$filter" --benchmark_format=csv 2>/dev/null |
+    sed -n 's/^"grouped_attention<[^/]*\/full:\([01]\)\/frames:\([0-9]*\)\/exact:\([0-9]*\)\/real_time",[0-9]*,[^,]*,\([0-9.]*\),.*/\1 \2 \3 \4/p' |
+    awk '{model = $1 ? "full" : "nano"; exact = $3 == 0 ? "all cells" : "exact_frames " $3 / 1000
+          printf "| %s, %d frames in memory, %s | %.1f |\n", model, $2, exact, $4}' |
+    cat <(printf '| long-term attention at stride 8 | ms of CPU |\n|---|---|\n') - | tee "$out/groups.md"
+}
+
+stages() {
+  bench nano 200 "${nano[@]}"
+  bench nano_refined 60 "${nano[@]}" --set refine=always
+  bench full 20 "${full[@]}"
+  bench full_vit_b 3 "${vit_b[@]}"
+}
+
+scales() {
+  scaling nano 50 "${nano[@]}"
+  scaling full 5 "${full[@]}"
+}
+
+# part NAME command...: where NAME was asked for, or nothing in particular
+part() {
+  local name="$1"
+  shift
+  if ((${#parts[@]} == 0)) || [[ " ${parts[*]} " == *" $name "* ]]; then step "$name" "$@"; fi
+}
+
+step "build" build
+$is_short || part baseline compare
+part stages stages
+part scaling scales
+part presets presets
+[[ -z $davis ]] || part agreement agreements
+part groups groups
+part start start_up
+part long long_video
+part budgets budgets

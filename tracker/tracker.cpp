@@ -210,7 +210,7 @@ class Tracker::Impl {
     at::Tensor input;
     {
       const StageTimer timer(Stage::kPreprocess);
-      input = normalize(resize_bicubic(part(image, region), size), config_.preprocess).to(network_->device());
+      input = preprocess(part(image, region), size, config_.preprocess, network_->device());
     }
     const StageTimer timer(Stage::kEncoder);
     return {network_->encode(input), region};

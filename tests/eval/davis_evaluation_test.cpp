@@ -254,6 +254,7 @@ TEST_F(DavisEvaluation, WrittenMasksScoreTheSame) {
   EXPECT_LT(scored.means().j, 1);
   EXPECT_EQ(reported, std::vector<std::string>{"duo"});
   EXPECT_FALSE(scored.frames_per_second().has_value());
+  EXPECT_FALSE(scored.first_mask_j().has_value());
 }
 
 TEST_F(DavisEvaluation, ObjectsOfYoutubeVosEnterWhenTheyAreFirstShown) {
@@ -261,8 +262,9 @@ TEST_F(DavisEvaluation, ObjectsOfYoutubeVosEnterWhenTheyAreFirstShown) {
   const at::Tensor both = labels({{1, 6, 5, 10, 10}, {3, 30, 5, 10, 10}});
   add_sequence("duo", {one, both, both, both});
   const auto sequences = read_davis_dataset(root(), {}, VosRules::kYoutubeVos);
+  const at::Tensor half = labels({{1, 5, 5, 10, 5}});  // what is made of the first box
   const DavisScores scores =
-      evaluate_trackers(sequences, one_tracker({one, both, both, one}), {.from_boxes = true});
+      evaluate_trackers(sequences, one_tracker({half, both, both, one}), {.from_boxes = true});
   ASSERT_EQ(told().prompts.size(), 1U);
   ASSERT_EQ(told().added.size(), 1U);
   EXPECT_EQ(told().added[0].id, 3);
@@ -273,6 +275,11 @@ TEST_F(DavisEvaluation, ObjectsOfYoutubeVosEnterWhenTheyAreFirstShown) {
   EXPECT_EQ(objects[0].frames, (std::vector<size_t>{1, 2, 3}));
   EXPECT_EQ(objects[1].frames, (std::vector<size_t>{2, 3})) << "not in the frame that shows it first";
   EXPECT_EQ(objects[1].j, (std::vector<double>{1, 0}));
+  EXPECT_EQ(objects[0].first_mask_j, 0.5);
+  EXPECT_EQ(objects[1].first_mask_j, 1.0);
+  EXPECT_EQ(nlohmann::json::parse(davis_json(scores, {}))["first_mask_j_mean"], 0.75);
+  EXPECT_NE(davis_table_foot(scores).find("first masks, made of boxes: J 0.7500"), std::string::npos)
+      << davis_table_foot(scores);
   ASSERT_FALSE(scores.sequences[0].worst.empty());
   EXPECT_EQ(scores.sequences[0].worst[0].position, 3U);
   EXPECT_EQ(scores.sequences[0].worst[0].id, 3);
