@@ -241,6 +241,7 @@ class Fields {
     real("tracker.states.score_offset", tracker.states.score.offset, {-100, 100});
     real("tracker.states.uncertain_below", tracker.states.uncertain_below);
     real("tracker.states.lost_below", tracker.states.lost_below);
+    real("tracker.stray_margin", tracker.stray_margin, {0.0, 100.0});
     choice("tracker.precision", tracker.precision, {"fp32", "bf16", "int8"});
     choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});
   }

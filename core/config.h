@@ -78,6 +78,9 @@ struct TrackerConfig {
   SearchRegionConfig search_region;
   MemoryConfig memory;
   StateConfig states;
+  /// Parts of a mask farther from where the object was than this, times the square root of its area, are
+  /// dropped (docs/vmos.md, section 12); 0: none, as published.
+  double stray_margin = 0.0;
   std::string precision = "fp32";  // fp32 | bf16 | int8: of dot products on a CPU (core/precision.h)
   /// "right": ids with gaps get dense slots, lost objects leave the mask. "reference": ids are slots, every
   /// pixel stays (docs/vmos.md, section 8).

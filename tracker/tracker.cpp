@@ -17,6 +17,7 @@
 #include "tracker/engine.h"
 #include "tracker/preprocess.h"
 #include "tracker/search_region.h"
+#include "tracker/stray_parts.h"
 
 namespace hqtrack {
 namespace {
@@ -47,7 +48,8 @@ bool is_lost(const TrackerConfig& config, double score) {
 
 class Tracker::Impl {
  public:
-  Impl(Vmos network, const TrackerConfig& config) : network_(std::move(network)), config_(config) {
+  Impl(Vmos network, const TrackerConfig& config)
+      : network_(std::move(network)), config_(config), stray_parts_(config.stray_margin) {
     if (network_->is_training()) network_->eval();  // others may be using it
   }
 
@@ -84,7 +86,9 @@ class Tracker::Impl {
       const StageTimer timer(Stage::kHead);
       decoded = decode_labels(logits, {region.y1 - region.y0, region.x1 - region.x0},
                               network_->objects_per_engine(), part(slots, region));
-      result.label_mask = map_labels(slots, id_table());
+      const std::array<uint8_t, 256> ids = id_table();
+      stray_parts_.drop(slots, ids);
+      result.label_mask = map_labels(slots, ids);
     }
     {
       const StageTimer timer(Stage::kMemory);
@@ -139,6 +143,7 @@ class Tracker::Impl {
     slots.insert(slots.end(), {0, 0});  // never empty
     state.put("slot_of_id", at::tensor(slots, at::kLong).view({-1, 2}));
     search_region_->save(state);
+    stray_parts_.save(state);
     engines_->save(state);
   }
 
@@ -167,6 +172,7 @@ class Tracker::Impl {
     engines.restore(state);
     SearchRegion search_region(config_.search_region, source_);
     search_region.restore(state);
+    stray_parts_.restore(state);
     {
       const std::lock_guard lock(region_mutex_);
       search_region_ = std::move(search_region);
@@ -257,6 +263,7 @@ class Tracker::Impl {
       search_region_.emplace(config_.search_region, source_);
       newest_ = image;
     }
+    stray_parts_ = StrayParts(config_.stray_margin);
     engines_.emplace(network_, config_.memory);
     TORCH_CHECK(
         label_mask.dim() == 2 && label_mask.size(0) == source_.height && label_mask.size(1) == source_.width,
@@ -279,6 +286,7 @@ class Tracker::Impl {
     std::array<uint8_t, 256> table{};
     for (const auto& [id, slot] : slot_of_id_) table[id] = static_cast<uint8_t>(slot);
     const at::Tensor slots = map_labels(label_mask, table);
+    stray_parts_.see(label_mask);
     update_search_region(image, slots, nullptr);
     const Box region = search_region_->next(), whole = search_region_->whole();
     std::vector<LabelledView> views;
@@ -310,6 +318,7 @@ class Tracker::Impl {
   std::optional<Encoded> encoded_;   // the frame seen last; empty where nothing asked for it
   mutable std::mutex region_mutex_;  // `encode` may be in another thread
   std::optional<SearchRegion> search_region_;
+  StrayParts stray_parts_;
   at::Tensor newest_;                  // image of the frame that the search region knows
   mutable at::Tensor encoded_before_;  // the image that came to `encode` last
   std::map<int64_t, int64_t> slot_of_id_;
