@@ -8,12 +8,11 @@
 
 #include "core/cpu_vector.h"
 #include "core/matrix_kernel.h"
+#include "core/matrix_tiles.h"
 
 namespace hqtrack {
 namespace {
 
-constexpr int64_t kPanel = 2 * kLanes;
-constexpr int kMicroRows = HQTRACK_ROWS;
 constexpr int64_t kDepthPerWord = 4;
 constexpr int64_t kWordsBeside = 2;  // behind a panel's rows: their scales, and their sums
 
@@ -115,39 +114,21 @@ void multiply_int8(const MatrixKernel::Rows& r, const int32_t* a, const RowScale
   }
 }
 
-// As many rows as that, at most R.
-template <int R, int V>
-void multiply_int8_rows(int64_t rows, const MatrixKernel::Rows& r, const int32_t* a, const RowScale* a_scales,
-                        const float* panel, int64_t first, float* out) {
-  if constexpr (R > 1) {
-    if (rows < R) return multiply_int8_rows<R - 1, V>(rows, r, a, a_scales, panel, first, out);
-  }
-  multiply_int8<R, V>(r, a, a_scales, panel, first, out);
-}
-
 void multiply_int8_matrix(const MatrixKernel::Rows& r) {
-  constexpr int64_t kBlock = 4 * kMicroRows;
   const int64_t words = words_of(r.depth);
-  auto* const numbers = static_cast<int32_t*>(__builtin_malloc(kBlock * words * sizeof(int32_t)));
+  auto* const numbers = static_cast<int32_t*>(__builtin_malloc(kBlockRows * words * sizeof(int32_t)));
   if (!numbers) __builtin_trap();
-  RowScale scales[kBlock];
-  for (int64_t start = 0; start < r.num_rows; start += kBlock) {
-    const int64_t rows = at_most(kBlock, r.num_rows - start);
+  RowScale scales[kBlockRows];
+  for (int64_t start = 0; start < r.num_rows; start += kBlockRows) {
+    const int64_t rows = at_most(kBlockRows, r.num_rows - start);
     for (int64_t i = 0; i < rows; ++i) {
       scales[i] = quantize_row(r.in + (start + i) * r.depth, r.depth,
                                reinterpret_cast<uint8_t*>(numbers + i * words));
     }
-    const int64_t tiles = (rows + kMicroRows - 1) / kMicroRows;
-    for (int64_t first = 0; first < r.width; first += kPanel) {
-      const float* const panel = r.weight + first * (words + kWordsBeside);
-      const auto multiply_tile =
-          r.width - first > kLanes ? multiply_int8_rows<kMicroRows, 2> : multiply_int8_rows<kMicroRows, 1>;
-      for (int64_t tile = 0; tile < tiles; ++tile) {  // of about as many rows each
-        const int64_t row = rows * tile / tiles, count = rows * (tile + 1) / tiles - row;
-        multiply_tile(count, r, numbers + row * words, scales + row, panel, first,
-                      r.out + (start + row) * r.out_stride + first);
-      }
-    }
+    for_each_tile(rows, r.width, [&]<int R, int V>(int64_t row, int64_t first) {
+      multiply_int8<R, V>(r, numbers + row * words, scales + row, r.weight + first * (words + kWordsBeside),
+                          first, r.out + (start + row) * r.out_stride + first);
+    });
   }
   __builtin_free(numbers);
 }

@@ -10,12 +10,10 @@
 
 #include "core/cpu_vector.h"
 #include "core/matrix_kernel.h"
+#include "core/matrix_tiles.h"
 
 namespace hqtrack {
 namespace {
-
-constexpr int64_t kPanel = 2 * kLanes;
-constexpr int kMicroRows = HQTRACK_ROWS;  // a microtile is kMicroRows x kPanel: it fills the registers
 
 inline int64_t panels_of(int64_t count) { return (count + kPanel - 1) / kPanel; }
 
@@ -151,42 +149,24 @@ void multiply_and_clamp(const MatrixKernel::Rows& r, const float* a, int64_t a_s
   }
 }
 
-// As many rows as that, at most R.
-template <int R, int V>
-void multiply_and_clamp_rows(int64_t rows, const MatrixKernel::Rows& r, const float* a, int64_t a_stride,
-                             const float* b, int64_t first, float* out) {
-  if constexpr (R > 1) {
-    if (rows < R) return multiply_and_clamp_rows<R - 1, V>(rows, r, a, a_stride, b, first, out);
-  }
-  multiply_and_clamp<R, V>(r, a, a_stride, b, first, out);
-}
-
 void multiply_matrix(const MatrixKernel::Rows& r) {
-  constexpr int64_t kBlock = 4 * kMicroRows;
   const int64_t words = words_of(r.depth), packed_stride = panels_of(words) * kPanel;
   float* packed = nullptr;
   if (kDepthPerWord > 1) {
-    packed = static_cast<float*>(__builtin_malloc(kBlock * packed_stride * sizeof(float)));
+    packed = static_cast<float*>(__builtin_malloc(kBlockRows * packed_stride * sizeof(float)));
     if (!packed) __builtin_trap();
   }
-  for (int64_t start = 0; start < r.num_rows; start += kBlock) {
-    const int64_t rows = at_most(kBlock, r.num_rows - start);
+  for (int64_t start = 0; start < r.num_rows; start += kBlockRows) {
+    const int64_t rows = at_most(kBlockRows, r.num_rows - start);
     const float* const in = r.in + start * r.depth;
     for (int64_t i = 0; packed && i < rows; ++i)
       pack_row(in + i * r.depth, r.depth, packed + i * packed_stride);
     const float* const a = packed ? packed : in;
     const int64_t a_stride = packed ? packed_stride : r.depth;
-    const int64_t tiles = (rows + kMicroRows - 1) / kMicroRows;
-    for (int64_t first = 0; first < r.width; first += kPanel) {
-      const float* const b = r.weight + first * words;
-      const auto multiply_tile = r.width - first > kLanes ? multiply_and_clamp_rows<kMicroRows, 2>
-                                                          : multiply_and_clamp_rows<kMicroRows, 1>;
-      for (int64_t tile = 0; tile < tiles; ++tile) {  // of about as many rows each
-        const int64_t row = rows * tile / tiles, count = rows * (tile + 1) / tiles - row;
-        multiply_tile(count, r, a + row * a_stride, a_stride, b, first,
-                      r.out + (start + row) * r.out_stride + first);
-      }
-    }
+    for_each_tile(rows, r.width, [&]<int R, int V>(int64_t row, int64_t first) {
+      multiply_and_clamp<R, V>(r, a + row * a_stride, a_stride, r.weight + first * words, first,
+                               r.out + (start + row) * r.out_stride + first);
+    });
   }
   __builtin_free(packed);
 }
