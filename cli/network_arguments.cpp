@@ -55,15 +55,6 @@ bool is_device(std::string_view name) {
   return !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// Names only; `train` takes several. Whether there are such devices is seen when they are used.
-void check_devices(const std::string& names) {
-  std::istringstream stream(names);
-  for (std::string name; std::getline(stream, name, ',');) {
-    if (is_device(name)) continue;
-    throw UsageError("--device: expected auto, cpu, cuda or cuda:N, found '" + name + "'");
-  }
-}
-
 }  // namespace
 
 void add_network_options(po::options_description& options) {
@@ -76,13 +67,25 @@ void add_preset_option(po::options_description& options) {
   options.add_options()("preset", po::value<std::string>());
 }
 
-NetworkArguments parse_network(const CommandLine& line) {
+std::string parse_device(const std::string& option, const std::string& name) {
+  if (!is_device(name)) {
+    throw UsageError(option + ": expected auto, cpu, cuda or cuda:N, found '" + name + "'");
+  }
+  return name;
+}
+
+NetworkArguments parse_network(const CommandLine& line, bool takes_several_devices) {
   NetworkArguments arguments{.config_file = line.given("config").value_or(""),
                              .weights_file = line.given("weights").value_or(""),
                              .overrides = {},
                              .device = line.given("device").value_or("auto"),
                              .num_threads = std::nullopt};
-  check_devices(arguments.device);
+  if (takes_several_devices) {
+    std::istringstream names(arguments.device);
+    for (std::string name; std::getline(names, name, ',');) parse_device("--device", name);
+  } else {
+    parse_device("--device", arguments.device);
+  }
   if (line.has("preset")) arguments.overrides = settings_of_preset(line.text("preset"));
   for (const std::string& setting : line.texts("set")) arguments.overrides.push_back(setting);
   constexpr int64_t kMostThreads = 1024;

@@ -26,8 +26,12 @@ void add_network_options(boost::program_options::options_description& options);
 /// Adds --preset, for commands that track: a named set of settings between the configuration and --set.
 void add_preset_option(boost::program_options::options_description& options);
 
-/// Reads them, and --weights where the command has it. Throws UsageError, for an unknown preset too.
-NetworkArguments parse_network(const CommandLine& line);
+/// The name of a device; whether there is such a one is seen when it is used. Throws UsageError "OPTION: ...".
+std::string parse_device(const std::string& option, const std::string& name);
+
+/// Reads them, and --weights where the command has it. Several devices are names with commas between. Throws
+/// UsageError, for an unknown preset too.
+NetworkArguments parse_network(const CommandLine& line, bool takes_several_devices = false);
 
 /// Sets the number of threads, where one is asked for; more than the machine has are not used, and that is
 /// said.

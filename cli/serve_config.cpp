@@ -44,9 +44,11 @@ class Reader {
       guarded(root["control"], "control", [&] { check_control("control", *config.control); });
     config.network.config_file = text("config");
     config.network.weights_file = text("weights");
-    if (root["device"]) config.network.device = text("device");
+    guarded(root["device"], "device", [&] {
+      if (root["device"]) config.network.device = parse_device("device", text("device"));
+    });
     if (root["set"]) config.network.overrides = list(root["set"], "set");
-    guarded(root, "threads", [&] {
+    guarded(root["threads"], "threads", [&] {
       if (root["threads"]) config.network.num_threads = parse_integer("threads", text("threads"), 1, 1024);
     });
     const YAML::Node streams = root["streams"];

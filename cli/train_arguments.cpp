@@ -90,7 +90,7 @@ std::optional<TrainArguments> parse_train_arguments(std::span<const std::string>
                            .validation_list = line->text("validate-list"),
                            .pairs = line->text("pairs"),
                            .validation_pairs = line->text("validate-pairs"),
-                           .network_arguments = parse_network(*line),
+                           .network_arguments = parse_network(*line, /*takes_several_devices=*/true),
                            .resume = line->options["resume"].as<bool>(),
                            .overwrites = line->options["overwrite"].as<bool>()};
   check(arguments, *line);

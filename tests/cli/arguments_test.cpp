@@ -142,6 +142,8 @@ TEST(TrackArguments, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(track_error({}), "expected INPUT, found none; see --help");
   EXPECT_EQ(track_error({"in.mp4", "--device", "foo"}),
             "--device: expected auto, cpu, cuda or cuda:N, found 'foo'");
+  EXPECT_EQ(track_error({"in.mp4", "--device", "cpu,cpu"}),
+            "--device: expected auto, cpu, cuda or cuda:N, found 'cpu,cpu'");
   EXPECT_EQ(track_error({"a", "b", "-o", "o", "--mask", "m"}), "'b': unexpected argument; see --help");
   EXPECT_EQ(track_error({"a", "--msak", "m"}), "--msak: unknown option; did you mean --mask?");
   EXPECT_EQ(track_error({"a", "--frobnicate"}), "--frobnicate: unknown option; see --help");

@@ -60,6 +60,8 @@ TEST_F(ServeConfigTest, StreamsThatMakeNoSenseAreRefused) {
          "1: control: expected a control token");
   expect("control-token: x\nstreams: {a: {input: rtsp://127.0.0.1:9/}}\n",
          "1: control-token: expected control with it");
+  expect("control: 0\ndevice: cpu,cpu\nstreams: {a: {input: rtsp://127.0.0.1:9/}}\n",
+         "2: device: expected auto, cpu, cuda or cuda:N, found 'cpu,cpu'");
   expect("control: 0\nstreams: {a: {input: --help}}\n", "streams.a.input: expected an address or a device");
 }
 
