@@ -31,6 +31,7 @@
 #include "core/config.h"
 #include "core/label_mask.h"
 #include "core/precision.h"
+#include "core/threads.h"
 #include "core/weights/rule_weights.h"
 #include "refiner/refiner.h"
 #include "selector/select_masks.h"
@@ -90,8 +91,12 @@ void print_row(const std::string& name, const Costs& costs) {
   std::fflush(stdout);
 }
 
-/// Each once to warm up, then in turn.
-Costs compare(int repetitions, const std::function<void()>& plain, const std::function<void()>& ours) {
+/// Each once to warm up, then in turn; ours on the threads that hqtrack gives it.
+Costs compare(int repetitions, const std::function<void()>& plain, const std::function<void()>& by_hqtrack) {
+  const auto ours = [&] {
+    const SerialOperators operators;
+    by_hqtrack();
+  };
   plain();
   ours();
   std::vector<Cost> plain_costs, our_costs;
@@ -316,6 +321,7 @@ void run(const std::filesystem::path& configs) {
                          select_masks(mask, plain_refiner.refine(picture, mask), config.selector);
                        }),
                        .ours = cost_of([&] {
+                         const SerialOperators operators;
                          track(*ours, picture, memory, config.tracker);
                          select_masks(mask, our_refiner.refine(picture, mask), config.selector);
                        })};

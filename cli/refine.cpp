@@ -17,6 +17,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/threads.h"
 #include "io/list_images.h"
 #include "io/mask_reader.h"
 #include "refiner/hq_sam_weights.h"
@@ -269,6 +270,7 @@ int run_refine(std::span<const std::string> args) {
   check_refine_outputs(*arguments, plan.pictures(), plan.inputs);
 
   const c10::InferenceMode guard;
+  const SerialOperators operators;
   const Interruption interruption;
   RefineRun run(*arguments, std::move(plan), load_refiner(arguments->network));
   const bool is_complete = run.run(interruption.token());

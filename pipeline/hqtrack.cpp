@@ -20,6 +20,7 @@
 #include "core/label_mask.h"
 #include "core/profile.h"
 #include "core/state_file.h"
+#include "core/threads.h"
 #include "core/weights/weights.h"
 #include "pipeline/look_again.h"
 #include "pipeline/networks.h"
@@ -65,6 +66,11 @@ struct KnownObject {
   std::optional<Choice> given;  // its mask is the user's (skipped) or was made of a prompt (refined)
 };
 
+struct Computing {
+  c10::InferenceMode mode;
+  SerialOperators operators;
+};
+
 }  // namespace
 
 class HqTrack::Impl {
@@ -88,13 +94,14 @@ class HqTrack::Impl {
   }
 
   void encode_ahead(const Frame& frame) {
+    const Computing scope;
     Encoded encoded = tracker_.encode(frame.image);
     const std::lock_guard lock(encoded_mutex_);
     encoded_.push_back({frame.image, std::move(encoded)});
   }
 
   TrackedFrame initialize(Frame frame, std::span<const ObjectPrompt> prompts) {
-    c10::InferenceMode guard;
+    const Computing scope;
     objects_.clear();
     prompts_.clear();
     label_mask_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
@@ -107,7 +114,7 @@ class HqTrack::Impl {
   }
 
   TrackedFrame track(Frame frame) {
-    c10::InferenceMode guard;
+    const Computing scope;
     const std::optional<Encoded> encoded = take_encoded(frame.image);
     TrackerResult result = tracker_.track(frame.image, encoded ? &*encoded : nullptr);
     frame_ = std::move(frame);
@@ -121,7 +128,7 @@ class HqTrack::Impl {
   }
 
   TrackedFrame edit(std::span<const PromptEdit> edits) {
-    c10::InferenceMode guard;
+    const Computing scope;
     if (!frame_) throw Error(ExitCode::kInternal, "objects: expected initialize() before they are changed");
     std::vector<int64_t> known;
     for (const auto& [id, object] : objects_) known.push_back(id);
@@ -156,7 +163,7 @@ class HqTrack::Impl {
   TrackedFrame refine(TrackedFrame tracked) {
     const std::array<bool, 256> is_due = schedule_.due_objects(tracked);
     if (std::ranges::find(is_due, true) == is_due.end()) return tracked;
-    c10::InferenceMode guard;
+    const Computing scope;
     std::array<bool, 256> is_left{};
     std::ranges::transform(is_due, is_left.begin(), std::logical_not());
     const at::Tensor asked = without(tracked.label_mask, is_left);
@@ -209,7 +216,7 @@ class HqTrack::Impl {
   }
 
   TrackedFrame restore_state(const std::filesystem::path& file) {
-    c10::InferenceMode guard;
+    const Computing scope;
     const StateReader state(file);
     const auto expect = [&](const std::string& name, const std::string& expected, const std::string& what) {
       if (state.text(name) != expected) {

@@ -31,6 +31,7 @@ constexpr double kTinyVitBytes = 180;          // a pixel of the input
 constexpr int64_t kMapsOfVit = 16;             // of its width at stride 16
 constexpr int64_t kMapsOfAPrompt = 12;         // of the decoder's width at stride 16
 constexpr int64_t kPromptsAtOnce = 4;          // refiner/refiner.cpp
+constexpr int64_t kCropsAtOnce = 2;            // `run_each` in core/threads.h
 constexpr int64_t kDecoderBytes = 30;          // a pixel of the video: frames it refers to, on all threads
 constexpr int64_t kFrameBytes = 4;             // a pixel of a frame with its label mask
 // A pixel of an encoded video: x264, with preset ultrafast, x265, VP9.
@@ -114,13 +115,15 @@ class Estimate {
       const double a_pixel = refiner.encoder.type == "tiny_vit" ? kTinyVitBytes : kEfficientNetBytes;
       encoding = static_cast<int64_t>(a_pixel * static_cast<double>(side * side));
     }
-    const int64_t at_once = refiner.mode == "crop" ? 1 : std::min(kPromptsAtOnce, size_.num_objects);
+    const bool sees_crops = refiner.mode == "crop";
+    const int64_t pictures = sees_crops && is_cpu_ ? std::min(kCropsAtOnce, size_.num_objects) : 1;
+    const int64_t at_once = sees_crops ? pictures : std::min(kPromptsAtOnce, size_.num_objects);
     const int64_t decoding =
         at_once * kFloat * (kMapsOfAPrompt * refiner.decoder.width * cells + side * side);
     // Logits of all objects, and on the CPU two masks each for the selector.
     const int64_t answers =
         size_.num_objects * picture * (is_cpu_ ? kFloat + 2 : 0) + at_once * kFloat * picture;
-    return std::max(encoding, decoding) + answers;
+    return std::max(pictures * encoding, decoding) + answers;
   }
 
   /// Of the process, whatever computes.

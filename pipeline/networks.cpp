@@ -1,7 +1,5 @@
 #include "pipeline/networks.h"
 
-#include <ATen/Parallel.h>
-
 #include <filesystem>
 
 #include "core/device.h"
@@ -50,10 +48,6 @@ Networks::Networks(const Config& config, const std::string& device, MissingWeigh
       device_(resolve_device(device)),
       missing_(missing),
       tracker_(make_tracker(config, device_, missing)) {
-  // Makes LibTorch start all of its threads. With few of them OpenMP takes the machine for its own and spins
-  // for a millisecond at the end of each operator; where another process has a core, frames took 20 times as
-  // long.
-  at::set_num_threads(at::get_num_threads());
   if (config.refiner.every_frames > 0) refiner();
 }
 

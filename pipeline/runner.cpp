@@ -169,7 +169,12 @@ class Run {
 
   // The tracker has most of the work. Its operators leave the encoder alone, and what it shares out fills the
   // gaps.
-  static int encoder_threads() { return std::max(1, at::get_num_threads() / 4); }
+  static int encoder_threads() { return std::max(1, shared_threads() / 4); }
+
+  static void leave_to_encoder() {
+    const int threads = shared_threads();
+    set_threads(std::max(1, threads - encoder_threads()), threads);
+  }
 
   void read_frames() {
     const std::stop_token stop = stop_.get_token();
@@ -186,8 +191,8 @@ class Run {
   }
 
   void encode_frames() {
-    set_threads(encoder_threads(), encoder_threads());
     give_way();
+    set_threads(encoder_threads(), encoder_threads());
     const std::stop_token stop = stop_.get_token();
     while (true) {
       // What is encoded early waits for the tracker, and knows less of where the objects are.
@@ -200,8 +205,7 @@ class Run {
   }
 
   void track_frames(BoundedQueue<Frame>& frames) {
-    if (options_.encode_ahead)
-      set_threads(std::max(1, at::get_num_threads() - encoder_threads()), at::get_num_threads());
+    if (options_.encode_ahead) leave_to_encoder();
     while (std::optional<Frame> frame = pop_in_time(frames, track_pops_)) {
       TrackedFrame tracked = track_(std::move(*frame));
       if (!options_.refine) {
@@ -214,6 +218,7 @@ class Run {
 
   void refine_frames() {
     give_way();
+    if (options_.encode_ahead) leave_to_encoder();
     while (std::optional<TrackedFrame> tracked = unrefined_.pop({})) {
       const Clock::time_point start = Clock::now();
       const bool is_shed = options_.live && (unrefined_.size() > 0 ||

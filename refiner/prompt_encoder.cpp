@@ -8,7 +8,6 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/sin.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <numbers>
@@ -52,13 +51,18 @@ at::Tensor PromptEncoderImpl::code(const at::Tensor& positions) {
   return at::cat({at::sin(turns), at::cos(turns)}, -1);
 }
 
+// `code` of all cells, from sines and cosines of one row and one column: those of a sum of angles.
 at::Tensor PromptEncoderImpl::dense_code(GridSize grid) {
-  const auto centres = [&](int64_t count) {
-    return (at::arange(count, frequencies_.options()) + 0.5) * kStride / static_cast<double>(image_size_);
+  const auto turns = [&](int64_t axis, int64_t count) {  // [count, width / 2]
+    const at::Tensor centres =
+        (at::arange(count, frequencies_.options()) + 0.5) * kStride / static_cast<double>(image_size_);
+    return (2 * centres - 1).unsqueeze(1) * frequencies_[axis] * (2 * std::numbers::pi);
   };
-  const at::Tensor y = centres(grid.height).view({-1, 1}).expand({grid.height, grid.width});
-  const at::Tensor x = centres(grid.width).expand({grid.height, grid.width});
-  return code(at::stack({x, y}, -1)).permute({2, 0, 1}).unsqueeze(0);
+  const at::Tensor x = turns(0, grid.width), y = turns(1, grid.height).unsqueeze(1);
+  const at::Tensor sin_x = x.sin(), cos_x = x.cos(), sin_y = y.sin(), cos_y = y.cos();
+  return at::cat({sin_x * cos_y + cos_x * sin_y, cos_x * cos_y - sin_x * sin_y}, -1)
+      .permute({2, 0, 1})
+      .unsqueeze(0);
 }
 
 at::Tensor PromptEncoderImpl::embed_points(const Prompts& prompts) {

@@ -10,6 +10,7 @@
 
 #include "core/precision.h"
 #include "core/profile.h"
+#include "core/threads.h"
 #include "refiner/object_prompts.h"
 #include "refiner/preprocess.h"
 
@@ -25,6 +26,10 @@ Prompts on(at::Device device, Prompts prompts) {
     if (tensor->defined()) *tensor = tensor->to(device);
   }
   return prompts;
+}
+
+PredictOptions options_of(const RefinerConfig& config) {
+  return {config.multimask, config.hq_token_only, config.prompt_residual};
 }
 
 constexpr int64_t kMostAtOnce = 4;  // prompts; each takes many maps, the last ones as large as the picture
@@ -57,6 +62,10 @@ Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::mov
 ImageEmbedding Refiner::encode(const at::Tensor& image) {
   c10::InferenceMode guard;
   const StageTimer timer(Stage::kSamEncode);
+  return embed(image);
+}
+
+ImageEmbedding Refiner::embed(const at::Tensor& image) {
   const GridSize size{image.size(0), image.size(1)}, resized = resized_size(size, config_.image_size);
   const at::Tensor input =
       normalize_and_pad(resize_antialiased(image, resized), network_->input_form(), config_.image_size);
@@ -70,6 +79,10 @@ Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts,
                             const PredictOptions& options) {
   c10::InferenceMode guard;
   const StageTimer timer(Stage::kSamDecode);
+  return ask(image, prompts, options);
+}
+
+Prediction Refiner::ask(const ImageEmbedding& image, const Prompts& prompts, const PredictOptions& options) {
   const Prompts scaled = on(network_->device(), to_resized(prompts, image.image_size, image.resized_size));
   ChosenMasks chosen =
       choose_masks(network_->decode(image, scaled), options.multimask, options.hq_token_only);
@@ -83,7 +96,7 @@ Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts,
 }
 
 Prediction Refiner::predict(const ImageEmbedding& image, const Prompts& prompts) {
-  return predict(image, prompts, {config_.multimask, config_.hq_token_only, config_.prompt_residual});
+  return predict(image, prompts, options_of(config_));
 }
 
 std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Tensor& label_mask) {
@@ -99,16 +112,16 @@ std::vector<MaskProposal> Refiner::refine(const at::Tensor& image, const at::Ten
   }
   if (boxes.ids.empty()) return {};
   if (config_.mode == "frame") return refine_frame(image, boxes);
-  std::vector<MaskProposal> proposals;
+  std::vector<Look> looks;
   for (int64_t i = 0; i < static_cast<int64_t>(boxes.ids.size()); ++i) {
     const double* corners = boxes.prompts.boxes[i].const_data_ptr<double>();
     ObjectPrompt prompt;
     prompt.id = boxes.ids[i];
     prompt.box = {corners[0], corners[1], corners[2] + 1, corners[3] + 1};
     prompt.mask = label_mask.eq(prompt.id);
-    proposals.push_back(look_closer(image, std::move(prompt), {}));
+    looks.push_back({std::move(prompt), {}});
   }
-  return proposals;
+  return look_closer(image, std::move(looks));
 }
 
 std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const BoxPrompts& boxes) {
@@ -127,21 +140,43 @@ std::vector<MaskProposal> Refiner::refine_frame(const at::Tensor& image, const B
   return proposals;
 }
 
-MaskProposal Refiner::look_closer(const at::Tensor& image, ObjectPrompt prompt, const at::Tensor& first) {
-  const auto [x0, y0, x1, y1] = *outer_box(prompt);
-  const Box crop = crop_around({x0, y0, x1 - 1, y1 - 1}, {image.size(0), image.size(1)}, config_);
-  if (!prompt.box) prompt.box = {x0, y0, x1, y1};
-  const auto cropped = [&](const at::Tensor& picture) {
-    return picture.slice(0, crop.y0, crop.y1).slice(1, crop.x0, crop.x1);
+std::vector<MaskProposal> Refiner::look_closer(const at::Tensor& image, std::vector<Look> looks) {
+  const auto count = static_cast<int64_t>(looks.size());
+  std::vector<Box> crops;
+  for (Look& look : looks) {
+    const auto [x0, y0, x1, y1] = *outer_box(look.prompt);
+    crops.push_back(crop_around({x0, y0, x1 - 1, y1 - 1}, {image.size(0), image.size(1)}, config_));
+    if (!look.prompt.box) look.prompt.box = {x0, y0, x1, y1};
+  }
+  const auto cropped = [&](const at::Tensor& picture, size_t i) {
+    return picture.slice(0, crops[i].y0, crops[i].y1).slice(1, crops[i].x0, crops[i].x1);
   };
-  const ImageEmbedding part = encode(cropped(image).contiguous());
-  ObjectPrompt seen = seen_in(crop, prompt);
-  const auto ask = [&] { return predict(part, to_prompts({&seen, 1}, part)); };
-  if (!seen.mask.defined()) seen.mask = (ask().logits[0] + cropped(first)).gt(0);
-  const Prediction prediction = ask();
-  at::Tensor logits = at::full({image.size(0), image.size(1)}, kBackground, at::kFloat);
-  cropped(logits).copy_(prediction.logits[0]);
-  return {prompt.id, logits, prediction.scores[0].item<double>()};
+  const auto answer = [&](size_t i, const ImageEmbedding& part) {
+    ObjectPrompt seen = seen_in(crops[i], looks[i].prompt);
+    const auto ask_once = [&] { return ask(part, to_prompts({&seen, 1}, part), options_of(config_)); };
+    if (!seen.mask.defined()) seen.mask = (ask_once().logits[0] + cropped(looks[i].first, i)).gt(0);
+    const Prediction prediction = ask_once();
+    at::Tensor logits = at::full({image.size(0), image.size(1)}, kBackground, at::kFloat);
+    cropped(logits, i).copy_(prediction.logits[0]);
+    return MaskProposal{looks[i].prompt.id, logits, prediction.scores[0].item<double>()};
+  };
+  std::vector<MaskProposal> proposals(looks.size());
+  for (int64_t first = 0; first < count; first += kMostAtOnce) {
+    const int64_t num_parts = std::min(kMostAtOnce, count - first);
+    std::vector<ImageEmbedding> parts(static_cast<size_t>(num_parts));
+    const auto for_each = [&](Stage stage, const auto& work) {
+      const StageTimer timer(stage);
+      const auto at_index = [&](int64_t i) {
+        work(static_cast<size_t>(first + i), parts[static_cast<size_t>(i)]);
+      };
+      if (network_->device().is_cpu()) return run_each(num_parts, at_index);
+      for (int64_t i = 0; i < num_parts; ++i) at_index(i);  // a stream is of the calling thread
+    };
+    for_each(Stage::kSamEncode,
+             [&](size_t i, ImageEmbedding& part) { part = embed(cropped(image, i).contiguous()); });
+    for_each(Stage::kSamDecode, [&](size_t i, ImageEmbedding& part) { proposals[i] = answer(i, part); });
+  }
+  return proposals;
 }
 
 std::vector<MaskProposal> Refiner::look_at_whole(const at::Tensor& image,
@@ -185,14 +220,14 @@ std::vector<MaskProposal> Refiner::masks_of(const at::Tensor& image, std::vector
   }
   std::vector<MaskProposal> first;
   if (!without_mask.empty()) first = look_at_whole(image, without_mask);
-  std::vector<MaskProposal> proposals;
+  std::vector<Look> looks;
   auto next = first.begin();
   for (ObjectPrompt& prompt : prompts) {
     const at::Tensor seen = prompt.mask.defined() ? at::Tensor() : (next++)->logits;
     if (seen.defined() && !prompt.box) prompt.mask = seen.gt(0);
-    proposals.push_back(look_closer(image, std::move(prompt), seen));
+    looks.push_back({std::move(prompt), seen});
   }
-  return proposals;
+  return look_closer(image, std::move(looks));
 }
 
 }  // namespace hqtrack

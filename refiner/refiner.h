@@ -63,8 +63,14 @@ class Refiner {
   std::vector<MaskProposal> refine_frame(const at::Tensor& image, const BoxPrompts& boxes);
   std::vector<MaskProposal> look_at_whole(const at::Tensor& image, std::span<const ObjectPrompt> prompts);
   std::vector<MaskProposal> masks_of(const at::Tensor& image, std::vector<ObjectPrompt> prompts);
-  /// prompt: with a mask, or with a box and `first` [H, W], the logits of a look at the whole image.
-  MaskProposal look_closer(const at::Tensor& image, ObjectPrompt prompt, const at::Tensor& first);
+  /// One object of a picture, to be looked at in its surroundings.
+  struct Look {
+    ObjectPrompt prompt;  // with a mask, or with a box and
+    at::Tensor first;     // [H, W], the logits of a look at the whole image
+  };
+  std::vector<MaskProposal> look_closer(const at::Tensor& image, std::vector<Look> looks);
+  ImageEmbedding embed(const at::Tensor& image);
+  Prediction ask(const ImageEmbedding& image, const Prompts& prompts, const PredictOptions& options);
 
   at::Tensor image_;      // that `segment` was last asked about; undefined before
   ImageEmbedding whole_;  // of it

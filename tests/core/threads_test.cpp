@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -114,6 +115,60 @@ TEST(RunBoth, GivesOperatorsOneThreadWhoeverRunsThem) {
       ASSERT_EQ(first, 1);
       ASSERT_EQ(second, 1);
       ASSERT_EQ(at::get_num_threads(), 2);
+    }
+  });
+}
+
+TEST(RunEach, DoesEveryOneAndThrowsWhatTheFirstThrew) {
+  in_a_thread([] {
+    const c10::InferenceMode guard;
+    set_threads(1, 2);
+    std::vector<std::atomic<int>> done(7);
+    const auto work = [&](int64_t i) {
+      ++done[i];
+      if (i >= 3) throw std::runtime_error(std::to_string(i));
+    };
+    try {
+      run_each(7, work);
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const std::runtime_error& error) {
+      EXPECT_STREQ(error.what(), "3");
+    }
+    for (const std::atomic<int>& each : done) EXPECT_EQ(each, 1);
+  });
+}
+
+TEST(SerialOperators, LeaveOneThreadToOperatorsWhereThereAreFew) {
+  in_a_thread([] {
+    for (const int threads : {1, 2, 4}) {
+      set_threads(threads, 0);
+      {
+        const SerialOperators scope;
+        EXPECT_EQ(at::get_num_threads(), threads == 2 ? 1 : threads);
+        EXPECT_EQ(shared_threads(), threads);
+        const SerialOperators within;
+        EXPECT_EQ(shared_threads(), threads);
+      }
+      EXPECT_EQ(at::get_num_threads(), threads);
+      EXPECT_EQ(shared_threads(), threads);
+    }
+  });
+}
+
+// Asked for after longer than a helper waits for work, so that it sleeps.
+TEST(ShareOut, WakesHelpersThatSleep) {
+  in_a_thread([] {
+    set_threads(1, 2);
+    for (int round = 0; round < 3; ++round) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      std::atomic<int> started = 0, num_met = 0;
+      share_out(2, [&](int64_t) {  // each waits for the other: they run beside each other
+        ++started;
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (started < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+        if (started == 2) ++num_met;
+      });
+      EXPECT_EQ(num_met, 2);
     }
   });
 }

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <thread>
+#include <vector>
 
+#include "core/threads.h"
 #include "refiner/box_prompts.h"
 #include "refiner/preprocess.h"
 #include "tests/refiner/tiny_model.h"
@@ -164,6 +167,29 @@ TEST_F(RefinerTest, ACropIsPromptedByBoxAndMask) {
   EXPECT_TENSORS_CLOSE(found.slice(0, y0, y1).slice(1, x0, x1), expected[0][0], 1e-4, 1e-5);
   found.slice(0, y0, y1).slice(1, x0, x1).fill_(-1);
   EXPECT_LT(found.max().item<float>(), 0) << "beyond the crop";
+}
+
+// Six are looked at in two groups, on two threads at a time.
+TEST_F(RefinerTest, CropsBesideEachOtherAnswerAsEachAlone) {
+  config_.mode = "crop";
+  Refiner refiner(tiny_network(config_), config_);
+  at::Tensor labels = at::zeros({61, 83}, at::kByte);
+  for (int64_t i = 0; i < 6; ++i) labels.narrow(0, 8 * i, 7).narrow(1, 10 * i, 9 + 2 * i).fill_(i + 1);
+  std::vector<MaskProposal> together;
+  std::thread([&] {
+    set_threads(2, 2);
+    const SerialOperators operators;
+    together = refiner.refine(picture_, labels);
+  }).join();
+  ASSERT_EQ(together.size(), 6u);
+  for (size_t i = 0; i < together.size(); ++i) {
+    const auto id = static_cast<int64_t>(i) + 1;
+    const auto alone = refiner.refine(picture_, labels.eq(id).to(at::kByte) * id);
+    ASSERT_EQ(alone.size(), 1u);
+    EXPECT_EQ(together[i].id, id);
+    EXPECT_TENSORS_CLOSE(together[i].logits, alone[0].logits, 1e-4, 1e-4);
+    EXPECT_NEAR(together[i].score, alone[0].score, 1e-5);
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/threads.h"
 #include "tracker/encoders/dcnv3_kernels.h"
 
 // Every kernel is compiled for the plain processor and, on x86-64, once more for AVX2; which one runs is
@@ -345,9 +346,12 @@ template <class T, int64_t kChannels>
 void forward(const ForwardArguments<T>& a) {
   const Dcnv3Geometry& g = a.geometry;
   const auto kernel = has_avx2() ? forward_avx2<T, kChannels> : forward_plain<T, kChannels>;
-  const int64_t work_of_row = g.width_out * g.points() * g.channels();
-  at::parallel_for(0, g.batch * g.height_out, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, work_of_row)),
-                   [&](int64_t begin, int64_t end) { kernel(a, begin, end); });
+  constexpr int64_t kWork = 32768;  // of a piece, at least
+  const int64_t rows = g.batch * g.height_out;
+  const int64_t step =
+      std::max<int64_t>(1, kWork / std::max<int64_t>(1, g.width_out * g.points() * g.channels()));
+  share_out((rows + step - 1) / step,
+            [&](int64_t piece) { kernel(a, piece * step, std::min(rows, (piece + 1) * step)); });
 }
 
 template <class T, int64_t kChannels>
