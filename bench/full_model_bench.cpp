@@ -15,12 +15,14 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -65,6 +67,15 @@ Cost cost_of(const std::function<void()>& work) {
   return {clock_ms(CLOCK_MONOTONIC) - wall, clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu};
 }
 
+/// With what it needs awake and in the caches, and nothing else: OpenMP's threads look for work for some
+/// milliseconds after an operator.
+Cost warm_cost_of(const std::function<void()>& work) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const double start = clock_ms(CLOCK_MONOTONIC);
+  while (clock_ms(CLOCK_MONOTONIC) < start + 30) work();
+  return cost_of(work);
+}
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   const size_t middle = values.size() / 2;
@@ -91,18 +102,16 @@ void print_row(const std::string& name, const Costs& costs) {
   std::fflush(stdout);
 }
 
-/// Each once to warm up, then in turn; ours on the threads that hqtrack gives it.
+/// In turn; ours on the threads that hqtrack gives it.
 Costs compare(int repetitions, const std::function<void()>& plain, const std::function<void()>& by_hqtrack) {
   const auto ours = [&] {
     const SerialOperators operators;
     by_hqtrack();
   };
-  plain();
-  ours();
   std::vector<Cost> plain_costs, our_costs;
   for (int i = 0; i < repetitions; ++i) {
-    plain_costs.push_back(cost_of(plain));
-    our_costs.push_back(cost_of(ours));
+    plain_costs.push_back(warm_cost_of(plain));
+    our_costs.push_back(warm_cost_of(ours));
   }
   return {median(plain_costs), median(our_costs)};
 }

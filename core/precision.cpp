@@ -1,5 +1,7 @@
 #include "core/precision.h"
 
+#include <ATen/Context.h>
+
 #include "core/cpu_kernels.h"
 #include "core/log.h"
 
@@ -14,6 +16,11 @@ Precision resolve_precision(const std::string& name) {
   if (bf16_cpu_kernels()) return Precision::kBFloat16;
   log_info("precision: this CPU has no bf16 dot products (AVX512-BF16), fp32 it is");
   return Precision::kFloat32;
+}
+
+void allow_tf32(bool is_allowed) {
+  at::globalContext().setAllowTF32CuBLAS(is_allowed);
+  at::globalContext().setAllowTF32CuDNN(is_allowed);
 }
 
 void set_precision(torch::nn::Module& module, Precision precision) {

@@ -48,6 +48,9 @@ Networks::Networks(const Config& config, const std::string& device, MissingWeigh
       device_(resolve_device(device)),
       missing_(missing),
       tracker_(make_tracker(config, device_, missing)) {
+  if (!device_.is_cpu()) {
+    allow_tf32(config.tracker.precision != "fp32" && config.refiner.precision != "fp32");
+  }
   if (config.refiner.every_frames > 0) refiner();
 }
 

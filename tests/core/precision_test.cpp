@@ -1,5 +1,6 @@
 #include "core/precision.h"
 
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 
 #include "core/cpu_kernels.h"
@@ -21,6 +22,15 @@ TEST(ResolvePrecision, IsWhatTheCpuHasInstructionsFor) {
   const bool has_int8 = !int8_kernels().empty();
   EXPECT_EQ(resolve_precision("int8"), has_int8 ? Precision::kInt8 : resolve_precision("bf16"));
   EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_int8);
+}
+
+TEST(AllowTf32, IsForProductsAndConvolutions) {
+  const at::Context& context = at::globalContext();
+  for (const bool is_allowed : {true, false}) {
+    allow_tf32(is_allowed);
+    EXPECT_EQ(context.allowTF32CuBLAS(), is_allowed);
+    EXPECT_EQ(context.allowTF32CuDNN(), is_allowed);
+  }
 }
 
 TEST(CpuKernels, OfBFloat16AreThoseOfFloat32WhereThereAreNone) {
