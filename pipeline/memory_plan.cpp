@@ -183,6 +183,7 @@ MemoryNeeds needs_of(const MemoryPlan& plan, const RunSize& size, c10::Device de
   needs.memory = estimate.memory();
   needs.tracking = estimate.tracking();
   needs.refining = estimate.refining();
+  const int64_t kept = (needs.tracking + needs.refining) / 2;
   if (plan.staging.is_serial) {  // what the one has taken the other takes again
     (needs.tracking > needs.refining ? needs.refining : needs.tracking) = 0;
   }
@@ -197,7 +198,7 @@ MemoryNeeds needs_of(const MemoryPlan& plan, const RunSize& size, c10::Device de
   needs.weights = 2 * networks.tracker + networks.refiner + std::min(networks.refiner, 64 * kMiB);
   needs.frames = estimate.frames();
   needs.video = estimate.video();
-  if (!plan.gives_back_freed) needs.slack = (needs.tracking + needs.refining) / 2;
+  if (!plan.gives_back_freed) needs.slack = kept;
   // A file is read as a whole before its weights are copied.
   const int64_t loading = networks.refiner - (needs.total() - needs.program - needs.weights);
   needs.weights += std::max<int64_t>(0, loading);
