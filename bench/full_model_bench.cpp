@@ -1,16 +1,20 @@
 // The full model, whole and in its parts, beside the published formulation in LibTorch's operators
 // (bench/baseline): in one process, in turn, on two threads, with the same weights
-// (core/weights/rule_weights.h). Usage: full_model_bench CONFIGS, the folder with hqtrack.yaml and nano.yaml.
-// docs/performance.md has what it printed.
+// (core/weights/rule_weights.h). Usage: full_model_bench CONFIGS [DEVICE], the folder with hqtrack.yaml and
+// nano.yaml. On a GPU in float32 and in float16, and with three refiners. docs/performance.md has what it
+// printed.
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <malloc.h>
 #include <time.h>
 
@@ -31,6 +35,8 @@
 #include "bench/baseline/plain_vmos.h"
 #include "core/attention.h"
 #include "core/config.h"
+#include "core/device.h"
+#include "core/freed_memory.h"
 #include "core/label_mask.h"
 #include "core/precision.h"
 #include "core/threads.h"
@@ -61,19 +67,25 @@ double clock_ms(clockid_t clock) {
   return 1e3 * static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_nsec);
 }
 
-Cost cost_of(const std::function<void()>& work) {
+void wait_for(at::Device device) {
+  if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
+}
+
+Cost cost_of(at::Device device, const std::function<void()>& work) {
+  wait_for(device);
   const double wall = clock_ms(CLOCK_MONOTONIC), cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
   work();
+  wait_for(device);
   return {clock_ms(CLOCK_MONOTONIC) - wall, clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu};
 }
 
 /// With what it needs awake and in the caches, and nothing else: OpenMP's threads look for work for some
 /// milliseconds after an operator.
-Cost warm_cost_of(const std::function<void()>& work) {
+Cost warm_cost_of(at::Device device, const std::function<void()>& work) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   const double start = clock_ms(CLOCK_MONOTONIC);
   while (clock_ms(CLOCK_MONOTONIC) < start + 30) work();
-  return cost_of(work);
+  return cost_of(device, work);
 }
 
 double median(std::vector<double> values) {
@@ -103,22 +115,23 @@ void print_row(const std::string& name, const Costs& costs) {
 }
 
 /// In turn; ours on the threads that hqtrack gives it.
-Costs compare(int repetitions, const std::function<void()>& plain, const std::function<void()>& by_hqtrack) {
+Costs compare(at::Device device, int repetitions, const std::function<void()>& plain,
+              const std::function<void()>& by_hqtrack) {
   const auto ours = [&] {
     const SerialOperators operators;
     by_hqtrack();
   };
   std::vector<Cost> plain_costs, our_costs;
   for (int i = 0; i < repetitions; ++i) {
-    plain_costs.push_back(warm_cost_of(plain));
-    our_costs.push_back(warm_cost_of(ours));
+    plain_costs.push_back(warm_cost_of(device, plain));
+    our_costs.push_back(warm_cost_of(device, ours));
   }
   return {median(plain_costs), median(our_costs)};
 }
 
 // ---- parts
 
-void compare_dcnv3() {
+void compare_dcnv3(at::Device device) {
   struct Level {
     int64_t height, width, groups, group_channels, calls;
   };
@@ -127,11 +140,11 @@ void compare_dcnv3() {
       {121, 213, 4, 16, 4}, {61, 107, 8, 16, 4}, {31, 54, 16, 16, 18}, {31, 54, 32, 8, 4}};
   Costs all{};
   for (const auto& [height, width, groups, group_channels, calls] : kLevels) {
-    const at::Tensor value = at::randn({1, height, width, groups * group_channels}),
-                     offset = at::randn({1, height, width, groups * 18}),
-                     mask = at::softmax(at::randn({1, height, width, groups, 9}), -1).flatten(-2);
+    const at::Tensor value = at::randn({1, height, width, groups * group_channels}, device),
+                     offset = at::randn({1, height, width, groups * 18}, device),
+                     mask = at::softmax(at::randn({1, height, width, groups, 9}, device), -1).flatten(-2);
     const Costs times = compare(
-        9, [&] { baseline::dcnv3(value, offset, mask, groups); },
+        device, 9, [&] { baseline::dcnv3(value, offset, mask, groups); },
         [&, options = Dcnv3Options{.groups = groups}] { dcnv3(value, offset, mask, options); });
     print_row("DCNv3, " + std::to_string(height) + "x" + std::to_string(width) + ", " +
                   std::to_string(groups) + " groups",
@@ -144,7 +157,21 @@ void compare_dcnv3() {
   print_row("DCNv3, all 30 of a frame", all);
 }
 
-void compare_attentions() {
+/// LibTorch's fused attention, whose values may not be wider than 256 numbers and are as wide as the keys in
+/// its fastest form: the values in parts, a head each, for each of which it computes the scores again.
+at::Tensor attend_by_parts(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const int64_t width = q.size(2), parts = v.size(2) / width;
+  const auto repeated = [&](const at::Tensor& tokens) {
+    return tokens.unsqueeze(1).expand({-1, parts, -1, -1}).to(at::kHalf);
+  };
+  const at::Tensor values = v.unflatten(2, {parts, width}).transpose(1, 2).to(at::kHalf);
+  return at::scaled_dot_product_attention(repeated(q), repeated(k), values)
+      .transpose(1, 2)
+      .flatten(2)
+      .to(q.scalar_type());
+}
+
+void compare_attentions(at::Device device) {
   struct Scale {
     const char* name;
     GridSize grid;
@@ -154,18 +181,23 @@ void compare_attentions() {
   constexpr int64_t kRadius = 7, kFrames = 6;
   for (const auto& [name, grid, key_width, value_width] : kScales) {
     const int64_t n = grid.area();
-    const auto random = [](int64_t tokens, int64_t width) { return at::randn({1, tokens, width}); };
+    const auto random = [&](int64_t tokens, int64_t width) { return at::randn({1, tokens, width}, device); };
     const at::Tensor q = random(n, key_width), k = random(kFrames * n, key_width),
                      v = random(kFrames * n, value_width), relative = random(n, 15 * 15);
-    const baseline::LocalAttention plain_local(grid, kRadius);
+    const baseline::LocalAttention plain_local(grid, kRadius, device);
     const at::Tensor near_k = k.narrow(1, 0, n), near_v = v.narrow(1, 0, n);
     const Costs local = compare(
-        5, [&, grid = grid] { plain_local(q, near_k, near_v, relative); },
+        device, 5, [&, grid = grid] { plain_local(q, near_k, near_v, relative); },
         [&, grid = grid] { attend_locally(q, near_k, near_v, relative, grid, kRadius); });
     print_row("local attention, 15x15, " + std::string(name), local);
     const Costs global = compare(
-        3, [&] { baseline::attend(q, k, v); }, [&] { attend(q, k, v); });
+        device, 3, [&] { baseline::attend(q, k, v); }, [&] { attend(q, k, v); });
     print_row("long-term attention, 6 frames, " + std::string(name), global);
+    if (device.is_cpu()) continue;
+    const Costs fused = compare(
+        device, 9, [&] { attend_by_parts(q, k, v); }, [&] { attend(q, k, v, Precision::kFloat16); });
+    print_row("the same in float16, LibTorch's fused one in place of the baseline, " + std::string(name),
+              fused);
   }
 }
 
@@ -196,7 +228,7 @@ Memory fill_memory(VmosImpl& network, const at::Tensor& picture, const TrackerCo
   const GridSize size = network_size({kHeight, kWidth}, config.preprocess);
   const IdentityEmbedding embedding =
       network.embed_identity_labels(resize_labels(label_mask(), size.height, size.width));
-  const Features features = network.encode(normalize(resize_bicubic(picture, size), config.preprocess));
+  const Features features = network.encode(preprocess(picture, size, config.preprocess, network.device()));
   Memory memory;
   memory.short_term = network.reference(features, embedding);
   for (size_t i = 0; i < memory.short_term.size(); ++i) {
@@ -213,23 +245,25 @@ at::Tensor decode(const VmosImpl&, const at::Tensor& logits, const TrackerConfig
 }
 at::Tensor decode(const baseline::PlainVmos&, const at::Tensor& logits, const TrackerConfig&) {
   const at::Tensor large = at::upsample_bilinear2d(logits, {kHeight, kWidth}, /*align_corners=*/true);
-  return at::softmax(large, 1).argmax(1).squeeze(0).to(at::kByte);
+  return at::softmax(large, 1).argmax(1).squeeze(0).to(at::kByte).to(at::kCPU);
 }
 
 /// From a picture to its label mask and the memory made of it.
 template <class Network>
 void track(Network& network, const at::Tensor& picture, const Memory& memory, const TrackerConfig& config) {
   const GridSize size = network_size({kHeight, kWidth}, config.preprocess);
-  const Features features = network.encode(normalize(resize_bicubic(picture, size), config.preprocess));
+  const at::Device device = memory.long_term.front().key.device();
+  const Features features = network.encode(preprocess(picture, size, config.preprocess, device));
   const VmosImpl::Step step = network.propagate(features, memory.long_term, memory.short_term);
   const at::Tensor labels = decode(network, step.logits.narrow(1, 0, 1 + kNumObjects), config);
   network.memorize(step.states,
                    network.embed_identity_labels(resize_labels(labels, size.height, size.width)));
 }
 
-Vmos make_vmos(const TrackerConfig& config) {
+Vmos make_vmos(const TrackerConfig& config, at::Device device) {
   Vmos network(config);
   fill_by_vmos_rule(*network, "");
+  network->to(device);
   network->eval();
   return network;
 }
@@ -257,9 +291,7 @@ double peak_mib(const std::function<void()>& work) {
 /// How the peak grows with every frame in long-term memory, beside the size of what is remembered.
 void compare_memory(Vmos& ours, const baseline::PlainVmos& plain, const at::Tensor& picture,
                     TrackerConfig config) {
-  // Freed maps go back to the system at once: what is left is what lives.
-  ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  give_back_freed_memory();  // what is left is what lives
   std::printf(
       "\n| long-term frames | stored, MiB | baseline: peak of a frame, MiB | ours, MiB "
       "|\n|---|---|---|---|\n");
@@ -280,56 +312,64 @@ void compare_memory(Vmos& ours, const baseline::PlainVmos& plain, const at::Tens
 
 // ---- all
 
-void run(const std::filesystem::path& configs) {
-  const c10::InferenceMode guard;
-  at::set_num_threads(kThreads);
-  at::manual_seed(1);
+HqSam make_refiner(const RefinerConfig& config, at::Device device) {
+  HqSam network(config);
+  fill_by_hq_sam_rule(*network, "");
+  network->to(device);
+  network->eval();
+  return network;
+}
+
+const char* const kHead =
+    "| median | baseline, ms | ours, ms | ratio | baseline, ms of CPU | ours, ms of CPU | ratio |\n"
+    "|---|---|---|---|---|---|---|\n";
+
+void run_on_cpu(const std::filesystem::path& configs) {
   const at::Tensor picture = at::randint(0, 256, {kHeight, kWidth, 3}, at::kByte), mask = label_mask();
-  std::printf(
-      "| median | baseline, ms | ours, ms | ratio | baseline, ms of CPU | ours, ms of CPU | ratio |\n"
-      "|---|---|---|---|---|---|---|\n");
-  compare_dcnv3();
-  compare_attentions();
+  std::printf("%s", kHead);
+  compare_dcnv3(at::kCPU);
+  compare_attentions(at::kCPU);
   {
     const TrackerConfig config = load_config(configs / "nano.yaml").tracker;
-    Vmos ours = make_vmos(config);
+    Vmos ours = make_vmos(config, at::kCPU);
     const baseline::PlainVmos plain(*ours, config);
     const Memory memory = fill_memory(*ours, picture, config);
     const auto time = [&] {
       return compare(
-          15, [&] { track(plain, picture, memory, config); }, [&] { track(*ours, picture, memory, config); });
+          at::kCPU, 15, [&] { track(plain, picture, memory, config); },
+          [&] { track(*ours, picture, memory, config); });
     };
     print_row("embedded model, a frame", time());
-    set_precision(*ours, resolve_precision(config.precision));
+    set_precision(*ours, resolve_precision(config.precision, at::kCPU));
     print_row("embedded model as configured, a frame", time());
   }
   const Config config = load_config(configs / "hqtrack.yaml", {"refiner.variant=vit_b"});
-  Vmos ours = make_vmos(config.tracker);
+  Vmos ours = make_vmos(config.tracker, at::kCPU);
   const baseline::PlainVmos plain(*ours, config.tracker);
   const Memory memory = fill_memory(*ours, picture, config.tracker);
   const Costs encoder = [&] {
     const GridSize size = network_size({kHeight, kWidth}, config.tracker.preprocess);
     const at::Tensor input = normalize(resize_bicubic(picture, size), config.tracker.preprocess);
     return compare(
-        3, [&] { plain.encode(input); }, [&] { ours->encode(input); });
+        at::kCPU, 3, [&] { plain.encode(input); }, [&] { ours->encode(input); });
   }();
   print_row("VMOS, its encoder", encoder);
   const Costs tracker = compare(
-      5, [&] { track(plain, picture, memory, config.tracker); },
+      at::kCPU, 5, [&] { track(plain, picture, memory, config.tracker); },
       [&] { track(*ours, picture, memory, config.tracker); });
   print_row("VMOS, a frame, 6 frames in memory", tracker);
 
-  HqSam network(config.refiner);
-  fill_by_hq_sam_rule(*network, "");
-  network->eval();
+  const HqSam network = make_refiner(config.refiner, at::kCPU);
   baseline::PlainRefiner plain_refiner(network, config.refiner);
   Refiner our_refiner(network, config.refiner);
   // Minutes long: once, and what is warm is so from above.
-  const Costs pipeline{.plain = cost_of([&] {
-                         track(plain, picture, memory, config.tracker);
-                         select_masks(mask, plain_refiner.refine(picture, mask), config.selector);
-                       }),
-                       .ours = cost_of([&] {
+  const Costs pipeline{.plain = cost_of(at::kCPU,
+                                        [&] {
+                                          track(plain, picture, memory, config.tracker);
+                                          select_masks(mask, plain_refiner.refine(picture, mask),
+                                                       config.selector);
+                                        }),
+                       .ours = cost_of(at::kCPU, [&] {
                          const SerialOperators operators;
                          track(*ours, picture, memory, config.tracker);
                          select_masks(mask, our_refiner.refine(picture, mask), config.selector);
@@ -338,16 +378,72 @@ void run(const std::filesystem::path& configs) {
   compare_memory(ours, plain, picture, config.tracker);
 }
 
+/// One after the other; `hqtrack bench` has the frames/s of both side by side. The baseline computes in
+/// float32, with TF32 in convolutions, as LibTorch does by itself.
+void run_on_gpu(const std::filesystem::path& configs, at::Device device) {
+  const at::Tensor picture = at::randint(0, 256, {kHeight, kWidth, 3}, at::kByte), mask = label_mask();
+  std::printf("%s", kHead);
+  compare_dcnv3(device);
+  compare_attentions(device);
+  for (const char* const precision : {"fp32", "fp16"}) {
+    const auto compare_with = [&](int repetitions, const std::function<void()>& plain,
+                                  const std::function<void()>& ours) {
+      return compare(
+          device, repetitions,
+          [&] {
+            at::globalContext().setAllowTF32CuBLAS(false);
+            at::globalContext().setAllowTF32CuDNN(true);
+            plain();
+          },
+          [&] {
+            allow_tf32(precision != std::string("fp32"));
+            ours();
+          });
+    };
+    for (const char* const name : {"nano.yaml", "hqtrack.yaml"}) {
+      const TrackerConfig config = load_config(configs / name).tracker;
+      // Each has weights of its own: those of fewer bits are rounded.
+      Vmos ours = make_vmos(config, device), published = make_vmos(config, device);
+      set_precision(*ours, resolve_precision(precision, device));
+      const baseline::PlainVmos plain(*published, config);
+      const Memory memory = fill_memory(*ours, picture, config);
+      print_row(std::string(name) + ", " + precision + ", tracker, a frame",
+                compare_with(
+                    15, [&] { track(plain, picture, memory, config); },
+                    [&] { track(*ours, picture, memory, config); }));
+    }
+    for (const char* const variant : {"vit_b", "vit_h"}) {
+      RefinerConfig config =
+          load_config(configs / "hqtrack.yaml", {std::string("refiner.variant=") + variant}).refiner;
+      baseline::PlainRefiner plain(make_refiner(config, device), config);
+      config.precision = precision;
+      Refiner ours(make_refiner(config, device), config);
+      print_row(std::string(variant) + ", " + precision + ", refiner, 3 objects, a frame",
+                compare_with(
+                    5, [&] { plain.refine(picture, mask); }, [&] { ours.refine(picture, mask); }));
+    }
+  }
+}
+
+void run(const std::filesystem::path& configs, at::Device device) {
+  const c10::InferenceMode guard;
+  at::manual_seed(1);
+  if (!device.is_cpu()) return run_on_gpu(configs, device);
+  at::set_num_threads(kThreads);
+  run_on_cpu(configs);
+}
+
 }  // namespace
 }  // namespace hqtrack
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fputs("Usage: full_model_bench CONFIGS, the folder with hqtrack.yaml and nano.yaml\n", stderr);
+  if (argc != 2 && argc != 3) {
+    std::fputs("Usage: full_model_bench CONFIGS [DEVICE], the folder with hqtrack.yaml and nano.yaml\n",
+               stderr);
     return 2;
   }
   try {
-    hqtrack::run(argv[1]);
+    hqtrack::run(argv[1], hqtrack::resolve_device(argc == 3 ? argv[2] : "cpu"));
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "full_model_bench: %s\n", e.what());

@@ -32,7 +32,7 @@ struct Subject {
       config.precision = "bf16";
     }
     network = HqSam(config);
-    set_precision(*network, resolve_precision(config.precision));
+    set_precision(*network, resolve_precision(config.precision, at::kCPU));
   }
   RefinerConfig config;
   HqSam network{nullptr};

@@ -1,7 +1,7 @@
 #include "cli/memory_budget.h"
 
-#include "cli/process.h"
 #include "core/device.h"
+#include "core/freed_memory.h"
 #include "core/log.h"
 
 namespace hqtrack {
@@ -15,9 +15,10 @@ std::optional<int64_t> parse_memory_budget(const CommandLine& line) {
 MemoryPlan keep_to_budget(const Config& config, const NetworkArguments& arguments, const RunSize& size,
                           const std::optional<int64_t>& budget_bytes) {
   if (!budget_bytes) return {.config = config, .staging = {}, .needs = {}};
-  MemoryPlan plan =
-      plan_memory(config, size, resolve_device(arguments.device), *budget_bytes, resident_bytes());
+  const c10::Device device = resolve_device(arguments.device);
+  MemoryPlan plan = plan_memory(config, size, device, *budget_bytes, resident_bytes());
   log_info(to_text(plan, *budget_bytes));
+  if (!device.is_cpu()) limit_device_memory(device, *budget_bytes - plan.needs.program);
   if (plan.gives_back_freed) give_back_freed_memory();
   return plan;
 }

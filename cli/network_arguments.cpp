@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "cli/paths.h"
+#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -47,14 +48,6 @@ std::vector<std::string> settings_of_preset(const std::string& name) {
   throw UsageError("--preset: expected one of " + expected + ", found '" + name + "'");
 }
 
-bool is_device(std::string_view name) {
-  if (name == "auto" || name == "cpu" || name == "cuda") return true;
-  constexpr std::string_view kCudaPrefix = "cuda:";
-  if (!name.starts_with(kCudaPrefix)) return false;
-  const std::string_view number = name.substr(kCudaPrefix.size());
-  return !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
 }  // namespace
 
 void add_network_options(po::options_description& options) {
@@ -68,7 +61,7 @@ void add_preset_option(po::options_description& options) {
 }
 
 std::string parse_device(const std::string& option, const std::string& name) {
-  if (!is_device(name)) {
+  if (!is_device_name(name)) {
     throw UsageError(option + ": expected auto, cpu, cuda or cuda:N, found '" + name + "'");
   }
   return name;

@@ -7,7 +7,4 @@ namespace hqtrack {
 /// kept for the next frame. Called first in main.
 void prepare_process();
 
-/// Memory that is freed goes back to the system, where `prepare_process` keeps much of it for the next frame.
-void give_back_freed_memory();
-
 }  // namespace hqtrack

@@ -22,6 +22,7 @@
 
 #include "core/cpu_kernels.h"
 #include "core/device.h"
+#include "core/local_attention_tile.h"
 #include "core/profile.h"
 #include "core/threads.h"
 
@@ -99,14 +100,18 @@ at::Tensor band_probabilities(const Band& band, const at::Tensor& q, const at::T
   return at::softmax(scores, -1);
 }
 
+// Scores are of the queries' type, so that the softmax sees all bits; probabilities and values are rounded.
 at::Tensor attend_bands(const std::vector<Band>& bands, const at::Tensor& q, const at::Tensor& k,
-                        const at::Tensor& v, const at::Tensor& relative, double scale) {
+                        const at::Tensor& v, const at::Tensor& relative, double scale,
+                        Precision precision = Precision::kFloat32) {
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, v.options());
   const at::Tensor padded = with_outside(relative);
+  const at::ScalarType type = precision == Precision::kFloat32 ? v.scalar_type() : type_of(precision);
+  const at::Tensor values = v.to(type);
   for (const Band& band : bands) {
     out.narrow(1, band.query_start, band.query_count)
-        .copy_(at::bmm(band_probabilities(band, q, k, padded, scale),
-                       v.narrow(1, band.key_start, band.key_count)));
+        .copy_(at::bmm(band_probabilities(band, q, k, padded, scale).to(type),
+                       values.narrow(1, band.key_start, band.key_count)));
   }
   return out;
 }
@@ -366,7 +371,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   count_attention(q, k.size(1) * q.size(1), v);
   if (needs_grad({q, k, v})) return AttendFunction::apply(q, k, v, factor);
   return fits_cpu_kernels(q) ? attend_cpu(q, k, v, {}, {}, factor, precision)
-                             : attend_bands(global_bands(q, k), q, k, v, {}, factor);
+                             : attend_bands(global_bands(q, k), q, k, v, {}, factor, precision);
 }
 
 at::Tensor attend_to_map(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -408,8 +413,14 @@ at::Tensor attend_locally(const at::Tensor& q, const at::Tensor& k, const at::Te
   if (needs_grad({q, k, v, relative})) {
     return AttendLocallyFunction::apply(q, k, v, relative, grid.height, grid.width, radius);
   }
-  return fits_cpu_kernels(q) ? attend_locally_cpu(q, k, v, relative, grid, radius, precision)
-                             : attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
+  if (fits_cpu_kernels(q)) return attend_locally_cpu(q, k, v, relative, grid, radius, precision);
+#ifdef HQTRACK_WITH_CUDA
+  if (q.is_cuda() && q.scalar_type() == at::kFloat && fits_local_attention_tile(grid, radius, q.size(2))) {
+    return attend_locally_cuda(with_unit_stride(q), with_unit_stride(k), with_unit_stride(v),
+                               relative.contiguous(), grid, radius, score_scale(q));
+  }
+#endif
+  return attend_bands(local_bands(q, grid, radius), q, k, v, relative, score_scale(q));
 }
 
 }  // namespace hqtrack

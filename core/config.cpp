@@ -242,7 +242,7 @@ class Fields {
     real("tracker.states.uncertain_below", tracker.states.uncertain_below);
     real("tracker.states.lost_below", tracker.states.lost_below);
     real("tracker.stray_margin", tracker.stray_margin, {0.0, 100.0});
-    choice("tracker.precision", tracker.precision, {"fp32", "bf16", "int8"});
+    choice("tracker.precision", tracker.precision, {"fp32", "bf16", "int8", "fp16"});
     choice("tracker.compatibility", tracker.compatibility, {"right", "reference"});
   }
 
@@ -283,7 +283,7 @@ class Fields {
     integer("refiner.crop_margin_px", refiner.crop_margin_px, {0, 4096});
     real("refiner.prompt_residual", refiner.prompt_residual, {0.0, 1.0});
     flag("refiner.look_again", refiner.look_again);
-    choice("refiner.precision", refiner.precision, {"fp32", "bf16", "int8"});
+    choice("refiner.precision", refiner.precision, {"fp32", "bf16", "int8", "fp16"});
   }
 
   void bind_selector(SelectorConfig& selector) {

@@ -81,7 +81,7 @@ struct TrackerConfig {
   /// Parts of a mask farther from where the object was than this, times the square root of its area, are
   /// dropped (docs/vmos.md, section 12); 0: none, as published.
   double stray_margin = 0.0;
-  std::string precision = "fp32";  // fp32 | bf16 | int8: of dot products (core/precision.h)
+  std::string precision = "fp32";  // fp32 | bf16 | int8 | fp16: of dot products (core/precision.h)
   /// "right": ids with gaps get dense slots, lost objects leave the mask. "reference": ids are slots, every
   /// pixel stays (docs/vmos.md, section 8).
   std::string compatibility = "right";
@@ -132,7 +132,7 @@ struct RefinerConfig {
   double crop_margin = 0.2;        // around an object's box, times its longer edge; and besides:
   int64_t crop_margin_px = 8;      // pixels
   double prompt_residual = 0.0;    // share of a mask prompt's logits that is added to the refined mask
-  std::string precision = "fp32";  // fp32 | bf16 | int8: of dot products (core/precision.h)
+  std::string precision = "fp32";  // fp32 | bf16 | int8 | fp16: of dot products (core/precision.h)
   bool look_again = false;         // the tracker looks again at masks made of boxes and points
 };
 

@@ -1,7 +1,11 @@
 #include "core/dense.h"
 
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/conv_transpose2d.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -226,6 +230,19 @@ bool has_fewer_bits(Precision precision, int64_t depth) {
   return weight_kernel_of(precision, depth).depth_per_word > 1;
 }
 
+/// On a GPU.
+void hold_as(at::Tensor& weight, Precision precision) {
+  if (!weight.is_cuda()) return;
+  const c10::InferenceMode as_it_was_made(weight.is_inference());
+  const at::Tensor held = weight.detach().to(type_of(precision));
+  // What tensor cores take as it is.
+  weight.set_data(held.dim() == 4 ? held.contiguous(at::MemoryFormat::ChannelsLast) : held);
+}
+
+at::Tensor of_type(const at::Tensor& bias, at::ScalarType type) {
+  return bias.defined() ? bias.to(type) : bias;
+}
+
 uint32_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0 : tensor._version(); }
 
 }  // namespace
@@ -251,15 +268,41 @@ at::Tensor PackedWeight::of(const at::Tensor& weight, Precision precision, Arran
   return packed_;
 }
 
+void LinearImpl::use(Precision factors) {
+  HasPrecision::use(factors);
+  hold_as(weight, factors);
+}
+
+at::Tensor LinearImpl::by_operators(const at::Tensor& x) {
+  const at::ScalarType type = weight.scalar_type();
+  return at::linear(x.to(type), weight, of_type(bias, type)).to(x.scalar_type());
+}
+
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   count_flops(2 * x.numel() * weight.size(0));
-  if (!goes_by_kernel(x, weight, bias)) return torch::nn::LinearImpl::forward(x);
+  if (!goes_by_kernel(x, weight, bias)) return by_operators(x);
   TORCH_CHECK(x.size(-1) == weight.size(1), "linear: expected ", weight.size(1), " channels, found ",
               x.sizes());
   const at::Tensor rows = x.contiguous();
   if (!may_be_held_twice(weight)) return multiply_by_parts(rows, weight.contiguous(), bias, precision);
   return multiply(rows, packed_.of(weight, precision, as_it_is), weight.size(0), bias, -kInfinity, kInfinity,
                   precision);
+}
+
+void Conv2dImpl::use(Precision factors) {
+  HasPrecision::use(factors);
+  const bool is_dense = options.groups() == 1 && padding_of(options);
+  if (is_dense && std::holds_alternative<torch::enumtype::kZeros>(options.padding_mode())) {
+    hold_as(weight, factors);
+  }
+}
+
+at::Tensor Conv2dImpl::by_operators(const at::Tensor& map) {
+  const at::ScalarType type = weight.scalar_type();
+  if (type == map.scalar_type()) return torch::nn::Conv2dImpl::forward(map);
+  return at::conv2d(map.to(type), weight, of_type(bias, type), options.stride(), *padding_of(options),
+                    options.dilation())
+      .to(map.scalar_type());
 }
 
 at::Tensor Conv2dImpl::packed_weight() { return packed_.of(weight, precision, by_pixels); }
@@ -279,7 +322,7 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
       kind == Kind::kPointwise || (kind == Kind::kDense && has_fewer_bits(precision, weight[0].numel()));
   if (!goes_by_product || map.dim() != 4 || !may_be_held_twice(weight) ||
       !goes_by_kernel(map, weight, bias)) {
-    at::Tensor out = torch::nn::Conv2dImpl::forward(map);
+    at::Tensor out = by_operators(map);
     count_flops(2 * out.numel() * weight[0].numel());
     return std::isinf(lowest) && std::isinf(highest) ? out : at::clamp_(out, lowest, highest);
   }
@@ -297,6 +340,20 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& map, double lowest, double high
                 grid_of(map));
 }
 
+void ConvTranspose2dImpl::use(Precision factors) {
+  HasPrecision::use(factors);
+  hold_as(weight, factors);
+}
+
+at::Tensor ConvTranspose2dImpl::by_operators(const at::Tensor& map) {
+  const at::ScalarType type = weight.scalar_type();
+  if (type == map.scalar_type()) return torch::nn::ConvTranspose2dImpl::forward(map);
+  return at::conv_transpose2d(map.to(type), weight, of_type(bias, type), options.stride(),
+                              *padding_of(options), options.output_padding(), options.groups(),
+                              options.dilation())
+      .to(map.scalar_type());
+}
+
 at::Tensor ConvTranspose2dImpl::forward(const at::Tensor& map) {
   const Pair &kernel = options.kernel_size(), &stride = options.stride();
   const auto is_zero = [](const Pair& pair) { return pair->at(0) == 0 && pair->at(1) == 0; };
@@ -307,7 +364,7 @@ at::Tensor ConvTranspose2dImpl::forward(const at::Tensor& map) {
                              options.groups() == 1;
   if (!makes_squares || !has_fewer_bits(precision, map.size(1)) || map.dim() != 4 ||
       !may_be_held_twice(weight) || !goes_by_kernel(map, weight, bias)) {
-    return torch::nn::ConvTranspose2dImpl::forward(map);
+    return by_operators(map);
   }
   TORCH_CHECK(map.size(1) == weight.size(0), "convolution: expected ", weight.size(0), " channels, found ",
               map.sizes());

@@ -31,12 +31,16 @@ class PackedWeight {
 
 /// LibTorch's fully connected layer. Without gradients, in float32 on the CPU, by a kernel of our own. A
 /// weight of up to 2^20 numbers is packed once and held twice from then on, a larger one at each call.
+/// Where the weight has fewer bits than the input (on a GPU, HasPrecision::use), the product is of its type,
+/// and what comes out is of the input's again. That holds for the layers below as well.
 class LinearImpl : public torch::nn::LinearImpl, public HasPrecision {
  public:
   using torch::nn::LinearImpl::LinearImpl;
+  void use(Precision factors) override;
   at::Tensor forward(const at::Tensor& x);
 
  private:
+  at::Tensor by_operators(const at::Tensor& x);
   PackedWeight packed_;
 };
 TORCH_MODULE(Linear);
@@ -47,6 +51,8 @@ TORCH_MODULE(Linear);
 class Conv2dImpl : public torch::nn::Conv2dImpl, public HasPrecision {
  public:
   using torch::nn::Conv2dImpl::Conv2dImpl;
+  /// A filter a channel stays float32.
+  void use(Precision factors) override;
   at::Tensor forward(const at::Tensor& map, double lowest = -std::numeric_limits<double>::infinity(),
                      double highest = std::numeric_limits<double>::infinity());
 
@@ -56,6 +62,7 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public HasPrecision {
   int64_t padding() const;
 
  private:
+  at::Tensor by_operators(const at::Tensor& map);
   PackedWeight packed_;
 };
 TORCH_MODULE(Conv2d);
@@ -65,9 +72,11 @@ TORCH_MODULE(Conv2d);
 class ConvTranspose2dImpl : public torch::nn::ConvTranspose2dImpl, public HasPrecision {
  public:
   using torch::nn::ConvTranspose2dImpl::ConvTranspose2dImpl;
+  void use(Precision factors) override;
   at::Tensor forward(const at::Tensor& map);
 
  private:
+  at::Tensor by_operators(const at::Tensor& map);
   PackedWeight packed_;
 };
 TORCH_MODULE(ConvTranspose2d);

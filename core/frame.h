@@ -14,10 +14,16 @@ namespace hqtrack {
 
 /// One picture of a video.
 struct Frame {
-  int64_t index = 0;   // 0, 1, 2 ... in display order, counted from the first frame delivered
-  int64_t pts_us = 0;  // presentation time of the source in microseconds
-  at::Tensor image;    // uint8 RGB [H, W, 3], contiguous, on the CPU
+  int64_t index = 0;       // 0, 1, 2 ... in display order, counted from the first frame delivered
+  int64_t pts_us = 0;      // presentation time of the source in microseconds
+  at::Tensor image;        // uint8 RGB [H, W, 3], contiguous, on the CPU
+  at::Tensor on_gpu = {};  // the same picture on the GPU that decoded it; undefined for others
   std::chrono::steady_clock::time_point received = {};  // of a live source: when the frame came
+
+  /// The picture on that device where it is there, else on the CPU.
+  const at::Tensor& picture(at::Device device) const {
+    return on_gpu.defined() && on_gpu.device() == device ? on_gpu : image;
+  }
 };
 
 /// Pixels of the original frame; x1 and y1 are exclusive. Empty when x1 <= x0.

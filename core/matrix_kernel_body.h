@@ -34,13 +34,19 @@ inline float pack_word(const float* first, int64_t stride, int64_t count) {
 
 // row [count] as words, up to the end of a vector. `words` may be `row` itself.
 inline void pack_row(const float* row, int64_t count, float* words) {
-  const auto load = [&](int64_t i) {  // 0 behind the end
-    const auto is_inside = static_cast<__mmask16>((1u << at_most(kLanes, at_least(0, count - i))) - 1);
-    return _mm512_maskz_loadu_ps(is_inside, row + i);
+  const auto store = [&](__m512 first, __m512 second) {
+    _mm512_storeu_ps(words, (__m512)_mm512_cvtne2ps_pbh(second, first));
   };
-  for (int64_t i = 0; i < count; i += 2 * kLanes, words += kLanes) {
-    _mm512_storeu_ps(words, (__m512)_mm512_cvtne2ps_pbh(load(i + kLanes), load(i)));
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes, words += kLanes) {
+    store(_mm512_loadu_ps(row + i), _mm512_loadu_ps(row + i + kLanes));
   }
+  if (i == count) return;
+  const auto load = [&](int64_t at) {  // 0 behind the end
+    const auto is_inside = static_cast<__mmask16>((1u << at_most(kLanes, at_least(0, count - at))) - 1);
+    return _mm512_maskz_loadu_ps(is_inside, row + at);
+  };
+  store(load(i), load(i + kLanes));
 }
 
 inline Vector multiply_add(Vector sum, float x, Vector b) {

@@ -7,7 +7,17 @@
 
 namespace hqtrack {
 
-Precision resolve_precision(const std::string& name) {
+namespace {
+
+Precision resolve_on_gpu(const std::string& name) {
+  if (name == "fp32") return Precision::kFloat32;
+  return name == "fp16" ? Precision::kFloat16 : Precision::kBFloat16;
+}
+
+}  // namespace
+
+Precision resolve_precision(const std::string& name, c10::Device device) {
+  if (!device.is_cpu()) return resolve_on_gpu(name);
   if (name == "fp32") return Precision::kFloat32;
   if (name == "int8") {
     if (!int8_kernels().empty()) return Precision::kInt8;
@@ -18,6 +28,11 @@ Precision resolve_precision(const std::string& name) {
   return Precision::kFloat32;
 }
 
+at::ScalarType type_of(Precision precision) {
+  if (precision == Precision::kFloat32) return at::kFloat;
+  return precision == Precision::kFloat16 ? at::kHalf : at::kBFloat16;
+}
+
 void allow_tf32(bool is_allowed) {
   at::globalContext().setAllowTF32CuBLAS(is_allowed);
   at::globalContext().setAllowTF32CuDNN(is_allowed);
@@ -26,7 +41,7 @@ void allow_tf32(bool is_allowed) {
 void set_precision(torch::nn::Module& module, Precision precision) {
   for (const auto& layer : module.modules(/*include_self=*/false)) {
     auto* const has_precision = dynamic_cast<HasPrecision*>(layer.get());
-    if (has_precision && has_precision->precision != precision) has_precision->precision = precision;
+    if (has_precision && has_precision->precision != precision) has_precision->use(precision);
   }
 }
 

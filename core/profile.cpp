@@ -11,6 +11,7 @@ namespace {
 
 std::atomic<Profile*> active_profile = nullptr;
 thread_local int stage_of_thread = -1;
+thread_local FlopCount* count_of_thread = nullptr;
 
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -64,7 +65,15 @@ StageTimer::~StageTimer() {
 int current_stage() { return stage_of_thread; }
 void set_current_stage(int stage) { stage_of_thread = stage; }
 
+FlopCount::FlopCount() {
+  TORCH_CHECK(!count_of_thread, "flop count: expected one at a time, found two");
+  count_of_thread = this;
+}
+
+FlopCount::~FlopCount() { count_of_thread = nullptr; }
+
 void count_flops(int64_t count) {
+  if (count_of_thread) count_of_thread->flops_ += count;
   Profile* const profile = active_profile.load(std::memory_order_relaxed);
   if (profile && stage_of_thread >= 0) profile->flops_[stage_of_thread] += static_cast<double>(count);
 }

@@ -80,4 +80,19 @@ void set_current_stage(int stage);
 /// resizing, everything on uint8 and what costs one operation an element are not counted.
 void count_flops(int64_t count);
 
+/// What the calling thread counts while it lives, also where nobody measures. Not nested.
+class FlopCount {
+ public:
+  FlopCount();
+  ~FlopCount();
+  FlopCount(const FlopCount&) = delete;
+  FlopCount& operator=(const FlopCount&) = delete;
+
+  int64_t flops() const { return flops_; }
+
+ private:
+  friend void count_flops(int64_t count);
+  int64_t flops_ = 0;
+};
+
 }  // namespace hqtrack

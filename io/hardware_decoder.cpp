@@ -1,6 +1,7 @@
 #include "io/hardware_decoder.h"
 
 #include <array>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -60,6 +61,17 @@ AVBufferRef* open_shared_device() {
   return open_device(AV_HWDEVICE_TYPE_CUDA, AV_CUDA_USE_PRIMARY_CONTEXT);
 }
 
+/// The frame, and all its copies, hold the tensor.
+void keep(const at::Tensor& rgb, AVFrame& frame) {
+  auto held = std::make_unique<at::Tensor>(rgb);
+  const auto drop = [](void*, uint8_t* data) { delete reinterpret_cast<at::Tensor*>(data); };
+  av_buffer_unref(&frame.opaque_ref);
+  frame.opaque_ref = av_buffer_create(reinterpret_cast<uint8_t*>(held.get()), sizeof(at::Tensor), drop,
+                                      nullptr, AV_BUFFER_FLAG_READONLY);
+  if (!frame.opaque_ref) throw std::bad_alloc();
+  held.release();
+}
+
 /// Null for a picture that is not NV12 or of its kind.
 AvFramePtr download_rgb(const AVFrame& frame) {
   const AVPixelFormat format =
@@ -86,6 +98,7 @@ AvFramePtr download_rgb(const AVFrame& frame) {
   av_frame_copy_props(copy.get(), &frame);
   copy->colorspace = AVCOL_SPC_RGB;
   copy->color_range = AVCOL_RANGE_JPEG;
+  keep(rgb, *copy);
   return copy;
 }
 #endif
@@ -135,6 +148,13 @@ AvFramePtr HardwareDecoder::download(AvFramePtr frame, const std::string& url) c
   }
   av_frame_copy_props(copy.get(), frame.get());
   return copy;
+}
+
+at::Tensor HardwareDecoder::rgb_on_gpu(const AVFrame& frame) {
+#ifdef HQTRACK_WITH_CUDA
+  if (frame.opaque_ref) return *reinterpret_cast<const at::Tensor*>(frame.opaque_ref->data);
+#endif
+  return {};
 }
 
 }  // namespace hqtrack

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 
 #include "io/ffmpeg.h"
@@ -29,6 +31,10 @@ class HardwareDecoder {
   /// In builds with CUDA its pictures become RGB there, but for interlaced ones; others stay what they are
   /// (NV12, P010 and the like). Throws MediaError naming `url`.
   AvFramePtr download(AvFramePtr frame, const std::string& url) const;
+
+  /// The RGB (uint8 [H, W, 3]) that `download` has made of this picture on a GPU, where it stays as long as
+  /// the frame or the tensor; undefined for any other picture.
+  static at::Tensor rgb_on_gpu(const AVFrame& frame);
 
  private:
   AVBufferRef* device_ = nullptr;  // null: none

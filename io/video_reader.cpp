@@ -137,7 +137,12 @@ std::optional<Frame> VideoReader::next_frame() {
     }
     coded_height_ = picture->height;
     coded_width_ = picture->width;
-    return Frame{.pts_us = time_us, .image = converter_.convert(*picture, orientation_, height_, width_)};
+    // Scaled or turned it would be another picture.
+    const bool is_as_decoded =
+        orientation_.is_identity() && picture->height == height_ && picture->width == width_;
+    return Frame{.pts_us = time_us,
+                 .image = converter_.convert(*picture, orientation_, height_, width_),
+                 .on_gpu = is_as_decoded ? HardwareDecoder::rgb_on_gpu(*picture) : at::Tensor()};
   }
   is_drained_ = true;  // also when the part that is asked for is over
   return std::nullopt;

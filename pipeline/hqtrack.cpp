@@ -95,7 +95,7 @@ class HqTrack::Impl {
 
   void encode_ahead(const Frame& frame) {
     const Computing scope;
-    Encoded encoded = tracker_.encode(frame.image);
+    Encoded encoded = tracker_.encode(picture(frame));
     const std::lock_guard lock(encoded_mutex_);
     encoded_.push_back({frame.image, std::move(encoded)});
   }
@@ -107,7 +107,7 @@ class HqTrack::Impl {
     label_mask_ = at::zeros({frame.image.size(0), frame.image.size(1)}, at::kByte);
     frame_ = std::move(frame);
     const std::optional<Encoded> encoded = take_encoded(frame_->image);
-    tracker_.start(frame_->image, label_mask_, encoded ? &*encoded : nullptr);
+    tracker_.start(picture(*frame_), label_mask_, encoded ? &*encoded : nullptr);
     std::vector<PromptEdit> edits;
     for (const ObjectPrompt& prompt : prompts) edits.push_back({PromptEdit::Action::kAdd, prompt});
     return edit(edits);
@@ -116,7 +116,7 @@ class HqTrack::Impl {
   TrackedFrame track(Frame frame) {
     const Computing scope;
     const std::optional<Encoded> encoded = take_encoded(frame.image);
-    TrackerResult result = tracker_.track(frame.image, encoded ? &*encoded : nullptr);
+    TrackerResult result = tracker_.track(picture(frame), encoded ? &*encoded : nullptr);
     frame_ = std::move(frame);
     prompts_.clear();
     label_mask_ = std::move(result.label_mask);
@@ -134,7 +134,7 @@ class HqTrack::Impl {
     for (const auto& [id, object] : objects_) known.push_back(id);
     PromptMasks masks = place_prompts(edits, known, label_mask_, [&](std::span<const ObjectPrompt> prompts) {
       std::vector<MaskProposal> made =
-          ask_refiner([&](Refiner& refiner) { return refiner.segment(frame_->image, prompts); });
+          ask_refiner([&](Refiner& refiner) { return refiner.segment(picture(*frame_), prompts); });
       if (config_.refiner.look_again) {
         look_again(networks_->tracker(), config_.tracker, frame_->image, prompts, made);
       }
@@ -168,7 +168,7 @@ class HqTrack::Impl {
     std::ranges::transform(is_due, is_left.begin(), std::logical_not());
     const at::Tensor asked = without(tracked.label_mask, is_left);
     const std::vector<MaskProposal> proposals =
-        ask_refiner([&](Refiner& refiner) { return refiner.refine(tracked.frame.image, asked); });
+        ask_refiner([&](Refiner& refiner) { return refiner.refine(picture(tracked.frame), asked); });
     Selection selection;
     {
       const StageTimer timer(Stage::kSelect);
@@ -255,6 +255,9 @@ class HqTrack::Impl {
     Encoded encoded;
   };
 
+  /// What the networks are given.
+  const at::Tensor& picture(const Frame& frame) const { return frame.picture(networks_->device()); }
+
   /// Frames come in order: what lies before this one is not asked for any more.
   std::optional<Encoded> take_encoded(const at::Tensor& image) {
     const std::lock_guard lock(encoded_mutex_);
@@ -279,7 +282,7 @@ class HqTrack::Impl {
     const auto has_mask = [](const PromptEdit& edit) { return edit.action != PromptEdit::Action::kRemove; };
     if (std::ranges::none_of(edits, has_mask)) return;
     try {
-      tracker_.correct(frame_->image, label_mask);
+      tracker_.correct(picture(*frame_), label_mask);
     } catch (...) {
       for (const auto& [action, prompt] : edits) {
         if (action == PromptEdit::Action::kAdd) tracker_.remove(prompt.id);

@@ -22,7 +22,9 @@ constexpr int64_t kMiB = 1 << 20;
 // Measured: how much lives at a time.
 constexpr int64_t kProgramGrowth = 80 * kMiB;  // libraries, threads, code that runs for the first time
 constexpr int64_t kBetweenStarts = 8 * kMiB;   // by which the program differs from one start to the next
-constexpr int64_t kCudaContext = 600 * kMiB;   // with the tiles of attention; not measured
+constexpr int64_t kCudaContext = 600 * kMiB;   // of the driver, with all kernels; not measured
+constexpr int64_t kCublas = 5 * 32 * kMiB;     // its workspaces, one for each thread and stream
+constexpr int64_t kTiles = 112 * kMiB;         // of attention on a GPU: scores, their softmax, rounded
 constexpr int64_t kMapsOfABlock = 38;          // of the block's width at its stride
 constexpr int64_t kMapsOfTheHead = 20;         // of width_4x at stride 4
 constexpr double kEfficientNetBytes = 150;     // a pixel of the input
@@ -33,6 +35,7 @@ constexpr int64_t kMapsOfAPrompt = 12;         // of the decoder's width at stri
 constexpr int64_t kPromptsAtOnce = 4;          // refiner/refiner.cpp
 constexpr int64_t kCropsAtOnce = 2;            // `run_each` in core/threads.h
 constexpr int64_t kDecoderBytes = 30;          // a pixel of the video: frames it refers to, on all threads
+constexpr int64_t kGpuDecoderBytes = 30;       // the same on a GPU; not measured
 constexpr int64_t kFrameBytes = 4;             // a pixel of a frame with its label mask
 // A pixel of an encoded video: x264, with preset ultrafast, x265, VP9.
 constexpr int64_t kX264Bytes = 160, kFastX264Bytes = 70, kX265Bytes = 310, kVp9Bytes = 250;
@@ -86,9 +89,7 @@ class Estimate {
   int64_t tracking() const {
     const TrackerConfig& tracker = config_.tracker;
     const bool is_intern = tracker.encoder.type == "internimage";
-    const double a_pixel =
-        is_intern ? kInternImageBytes * static_cast<double>(tracker.encoder.channels) : kEfficientNetBytes;
-    const auto encoding = static_cast<int64_t>(a_pixel * static_cast<double>(input_px_));
+    const int64_t encoding = tracker_encoding();
     const int64_t channels_4 = is_intern ? tracker.encoder.channels : 24,
                   channels_8 = is_intern ? 2 * tracker.encoder.channels : 40;
     const int64_t features =
@@ -108,13 +109,6 @@ class Estimate {
     const RefinerConfig& refiner = config_.refiner;
     const int64_t side = refiner.image_size, cells = side * side / 256;
     const int64_t picture = size_.height * size_.width;
-    int64_t encoding = 0;
-    if (refiner.encoder.type == "vit") {
-      encoding = kFloat * kMapsOfVit * refiner.encoder.widths[0] * cells;
-    } else {
-      const double a_pixel = refiner.encoder.type == "tiny_vit" ? kTinyVitBytes : kEfficientNetBytes;
-      encoding = static_cast<int64_t>(a_pixel * static_cast<double>(side * side));
-    }
     const bool sees_crops = refiner.mode == "crop";
     const int64_t pictures = sees_crops && is_cpu_ ? std::min(kCropsAtOnce, size_.num_objects) : 1;
     const int64_t at_once = sees_crops ? pictures : std::min(kPromptsAtOnce, size_.num_objects);
@@ -123,16 +117,17 @@ class Estimate {
     // Logits of all objects, and on the CPU two masks each for the selector.
     const int64_t answers =
         size_.num_objects * picture * (is_cpu_ ? kFloat + 2 : 0) + at_once * kFloat * picture;
-    return std::max(pictures * encoding, decoding) + answers;
+    return std::max(pictures * refiner_encoding(), decoding) + answers;
   }
 
   /// Of the process, whatever computes.
-  int64_t frames() const {
-    // Beside those in queues: with the reader, encoded ahead, with the tracker (also the one before), the
-    // refiner and the sink.
-    const auto queued = static_cast<int64_t>(staging_.queue_frames);
-    const int64_t queues = config_.refiner.every_frames > 0 && !staging_.is_serial ? 3 : 2;
-    return size_.height * size_.width * (kDecoderBytes + kFrameBytes * (queues * queued + 7));
+  int64_t frames() const { return size_.height * size_.width * (kDecoderBytes + kFrameBytes * num_frames()); }
+
+  /// On a GPU: pictures that were decoded there, and what the recorded encoders hold (core/recording.h).
+  int64_t on_gpu() const {
+    const int64_t shapes = config_.refiner.mode == "crop" ? std::min<int64_t>(4, size_.num_objects) : 1;
+    const int64_t recorded = tracker_encoding() + (has_refiner_ ? shapes * refiner_encoding() : 0);
+    return recorded + size_.height * size_.width * (kGpuDecoderBytes + 3 * num_frames());
   }
 
   int64_t video() const {
@@ -149,14 +144,38 @@ class Estimate {
   bool has_refiner() const { return has_refiner_; }
 
  private:
+  int64_t tracker_encoding() const {
+    const EncoderConfig& encoder = config_.tracker.encoder;
+    const double a_pixel = encoder.type == "internimage"
+                               ? kInternImageBytes * static_cast<double>(encoder.channels)
+                               : kEfficientNetBytes;
+    return static_cast<int64_t>(a_pixel * static_cast<double>(input_px_));
+  }
+  int64_t refiner_encoding() const {
+    const RefinerConfig& refiner = config_.refiner;
+    const int64_t side = refiner.image_size;
+    if (refiner.encoder.type == "vit") {
+      return kFloat * kMapsOfVit * refiner.encoder.widths[0] * (side * side / 256);
+    }
+    const double a_pixel = refiner.encoder.type == "tiny_vit" ? kTinyVitBytes : kEfficientNetBytes;
+    return static_cast<int64_t>(a_pixel * static_cast<double>(side * side));
+  }
+  // Beside those in queues: with the reader, encoded ahead, with the tracker (also the one before), the
+  // refiner and the sink.
+  int64_t num_frames() const {
+    const int64_t queues = config_.refiner.every_frames > 0 && !staging_.is_serial ? 3 : 2;
+    return queues * static_cast<int64_t>(staging_.queue_frames) + 7;
+  }
+
   static int64_t of_frame(const PropagationConfig& config) {
     return kFloat * (config.key_width + 4 * config.width);
   }
-  // While one works: long-term memory in the order that the CPU's kernel wants, scores of the window, maps.
+  // While one works: long-term memory in the order that the CPU's kernel wants, or its values rounded for a
+  // GPU, scores, maps.
   int64_t block(const PropagationConfig& config, int64_t cells, int64_t long_term_frames) const {
     const int64_t window = (2 * config_.tracker.local_radius + 1) * (2 * config_.tracker.local_radius + 1);
-    const int64_t packed = is_cpu_ ? long_term_frames * of_frame(config) : 0;
-    return cells * (packed + kFloat * (window + kMapsOfABlock * config.width));
+    const int64_t packed = long_term_frames * (is_cpu_ ? of_frame(config) : 2 * 4 * config.width);
+    return (is_cpu_ ? 0 : kTiles) + cells * (packed + kFloat * (window + kMapsOfABlock * config.width));
   }
 
   const Config& config_;
@@ -190,7 +209,8 @@ MemoryNeeds needs_of(const MemoryPlan& plan, const RunSize& size, c10::Device de
   if (!device.is_cpu()) {
     needs.program = kCudaContext;
     needs.weights = networks.tracker + networks.refiner;
-    needs.slack = (needs.memory + needs.tracking + needs.refining) / 4;
+    needs.frames = estimate.on_gpu();
+    needs.slack = kCublas + (needs.memory + needs.tracking + needs.refining) / 4;
     return needs;
   }
   needs.program = program_bytes + kProgramGrowth;

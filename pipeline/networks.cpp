@@ -1,5 +1,7 @@
 #include "pipeline/networks.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <filesystem>
 
 #include "core/device.h"
@@ -37,7 +39,7 @@ Vmos make_tracker(const Config& config, at::Device device, MissingWeights missin
   }
   network->to(device);
   network->eval();
-  if (device.is_cpu()) set_precision(*network, resolve_precision(config.tracker.precision));
+  set_precision(*network, resolve_precision(config.tracker.precision, device));
   return network;
 }
 
@@ -49,7 +51,8 @@ Networks::Networks(const Config& config, const std::string& device, MissingWeigh
       missing_(missing),
       tracker_(make_tracker(config, device_, missing)) {
   if (!device_.is_cpu()) {
-    allow_tf32(config.tracker.precision != "fp32" && config.refiner.precision != "fp32");
+    const bool refiner_may = config.refiner.every_frames == 0 || config.refiner.precision != "fp32";
+    allow_tf32(config.tracker.precision != "fp32" && refiner_may);
   }
   if (config.refiner.every_frames > 0) refiner();
 }
@@ -71,6 +74,10 @@ HqSam Networks::refiner() {
   }
   network->to(device_);
   network->eval();
+  set_precision(*network, resolve_precision(config_.refiner.precision, device_));  // of all Refiners
+  if (!device_.is_cpu()) {  // they have streams of their own
+    c10::impl::VirtualGuardImpl(device_.type()).getStream(device_).synchronize();
+  }
   return refiner_ = network;
 }
 

@@ -67,7 +67,8 @@ at::Tensor HqMaskDecoderImpl::HqBranch::mask(const at::Tensor& answer, const at:
   const at::Tensor hidden = apply_gelu(fuse_norm(fuse1(features)));
   if (is_probed()) probe("dec.embedding_maskfeature", fuse2(hidden));
   const at::Tensor weights = mlp(answer);  // [B, 1, C]
-  const at::Tensor taps = at::einsum("bmo,oiyx->byxi", {weights, fuse2->weight.flip({2, 3})}).flatten(1, 2);
+  const at::Tensor kernel = fuse2->weight.to(weights.scalar_type()).flip({2, 3});
+  const at::Tensor taps = at::einsum("bmo,oiyx->byxi", {weights, kernel}).flatten(1, 2);
   const GridSize size = grid_of(features);
   count_flops(2 * taps.size(1) * hidden.numel());
   const at::Tensor own =

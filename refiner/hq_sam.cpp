@@ -30,7 +30,11 @@ HqSamImpl::HqSamImpl(const RefinerConfig& config) {
 }
 
 ImageEmbedding HqSamImpl::embed_image(const at::Tensor& image) {
-  const ImageFeatures features = image_encoder_->encode(image);
+  const std::vector<at::Tensor> maps = encoding_.run(image, [&](const at::Tensor& input) {
+    const ImageFeatures encoded = image_encoder_->encode(input);
+    return std::vector<at::Tensor>{encoded.embedding, encoded.early};
+  });
+  const ImageFeatures features{.embedding = maps[0], .early = maps[1]};
   probe("enc.image_embeddings", features.embedding);
   probe("enc.interm0", features.early.permute({0, 2, 3, 1}));
   return embed_features(features);

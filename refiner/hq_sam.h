@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/config.h"
+#include "core/recording.h"
 #include "refiner/encoders/image_encoder.h"
 #include "refiner/hq_mask_decoder.h"
 #include "refiner/prompt_encoder.h"
@@ -31,6 +32,7 @@ class HqSamImpl : public torch::nn::Module {
   at::Device device() const;
 
  private:
+  Recording encoding_;
   std::shared_ptr<ImageEncoder> image_encoder_;
   PromptEncoder prompt_encoder_{nullptr};
   HqMaskDecoder mask_decoder_{nullptr};

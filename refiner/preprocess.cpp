@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "refiner/preprocess_pixel.h"
 
 namespace hqtrack {
 namespace {
@@ -206,6 +207,16 @@ at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int
     }
   });
   return out.permute({0, 3, 1, 2});
+}
+
+at::Tensor network_input(const at::Tensor& image, GridSize resized, const InputForm& form, int64_t image_size,
+                         c10::Device device) {
+#ifdef HQTRACK_WITH_CUDA
+  if (device.is_cuda()) {
+    return network_input_cuda(image.to(device), resized, input_size(resized, form, image_size), form);
+  }
+#endif
+  return normalize_and_pad(resize_antialiased(image, resized), form, image_size);
 }
 
 at::Tensor mask_prompt(const at::Tensor& mask, GridSize resized, GridSize input) {

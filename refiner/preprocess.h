@@ -25,6 +25,11 @@ GridSize input_size(GridSize resized, const InputForm& form, int64_t image_size)
 /// normalised, then zeros below and to the right up to the size that the form asks for.
 at::Tensor normalize_and_pad(const at::Tensor& image, const InputForm& form, int64_t image_size);
 
+/// The network's input of uint8 RGB [H, W, 3] (contiguous, on the CPU or the network's device) on that
+/// device, made of its form at size `resized`. On a GPU one kernel does it all (refiner/preprocess_pixel.h).
+at::Tensor network_input(const at::Tensor& image, GridSize resized, const InputForm& form, int64_t image_size,
+                         c10::Device device);
+
 /// A mask as a prompt of the network: uint8 or bool [H, W] of the picture -> float [1, 1, h, w] logits for an
 /// input that holds the picture at size `resized` and has 4 h x 4 w pixels. The logit of a cell is
 /// 12 (c - 0.5), clipped to [-6, 6], c its part that is inside the mask (docs/hqsam.md, section 9).

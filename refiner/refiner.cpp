@@ -56,7 +56,7 @@ void end_near(const PromptBox& box, at::Tensor& logits) {
 
 Refiner::Refiner(HqSam network, const RefinerConfig& config) : network_(std::move(network)), config_(config) {
   if (network_->is_training()) network_->eval();  // others may be using it
-  if (network_->device().is_cpu()) set_precision(*network_, resolve_precision(config_.precision));
+  set_precision(*network_, resolve_precision(config_.precision, network_->device()));
 }
 
 ImageEmbedding Refiner::encode(const at::Tensor& image) {
@@ -68,8 +68,8 @@ ImageEmbedding Refiner::encode(const at::Tensor& image) {
 ImageEmbedding Refiner::embed(const at::Tensor& image) {
   const GridSize size{image.size(0), image.size(1)}, resized = resized_size(size, config_.image_size);
   const at::Tensor input =
-      normalize_and_pad(resize_antialiased(image, resized), network_->input_form(), config_.image_size);
-  ImageEmbedding embedding = network_->embed_image(input.to(network_->device()));
+      network_input(image, resized, network_->input_form(), config_.image_size, network_->device());
+  ImageEmbedding embedding = network_->embed_image(input);
   embedding.image_size = size;
   embedding.resized_size = resized;
   return embedding;
@@ -154,7 +154,8 @@ std::vector<MaskProposal> Refiner::look_closer(const at::Tensor& image, std::vec
   const auto answer = [&](size_t i, const ImageEmbedding& part) {
     ObjectPrompt seen = seen_in(crops[i], looks[i].prompt);
     const auto ask_once = [&] { return ask(part, to_prompts({&seen, 1}, part), options_of(config_)); };
-    if (!seen.mask.defined()) seen.mask = (ask_once().logits[0] + cropped(looks[i].first, i)).gt(0);
+    if (!seen.mask.defined())
+      seen.mask = (ask_once().logits[0].to(at::kCPU) + cropped(looks[i].first, i)).gt(0);
     const Prediction prediction = ask_once();
     at::Tensor logits = at::full({image.size(0), image.size(1)}, kBackground, at::kFloat);
     cropped(logits, i).copy_(prediction.logits[0]);

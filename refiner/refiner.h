@@ -36,7 +36,7 @@ class Refiner {
   /// Takes a network that has its weights. Runs on the device the network is on.
   Refiner(HqSam network, const RefinerConfig& config);
 
-  /// image: uint8 RGB [H, W, 3], contiguous, on the CPU.
+  /// image: uint8 RGB [H, W, 3], contiguous, on the CPU or the network's device.
   ImageEmbedding encode(const at::Tensor& image);
 
   /// Prompts in pixels of the picture. Throws c10::Error for prompts that do not fit together.
@@ -44,10 +44,10 @@ class Refiner {
   /// With the options of the configuration.
   Prediction predict(const ImageEmbedding& image, const Prompts& prompts);
 
-  /// A proposal for each object of a label mask (uint8 [H, W], size of the image) that is not too small
-  /// (refiner/box_prompts.h); ascending ids. As `refiner.mode` says: the whole image is encoded once and each
-  /// object prompted by its box; or its surroundings are encoded and it is prompted by box and mask, and
-  /// beyond them is background. Encodes nothing when there is no such object.
+  /// A proposal for each object of a label mask (uint8 [H, W] on the CPU, size of the image) that is not too
+  /// small (refiner/box_prompts.h); ascending ids. As `refiner.mode` says: the whole image is encoded once
+  /// and each object prompted by its box; or its surroundings are encoded and it is prompted by box and mask,
+  /// and beyond them is background. Encodes nothing when there is no such object.
   std::vector<MaskProposal> refine(const at::Tensor& image, const at::Tensor& label_mask);
 
   /// A proposal for each of the objects that a person described, in their order. Each prompt has a box or a

@@ -15,8 +15,9 @@ namespace {
 
 constexpr int64_t kKernel = 17, kStride = 16, kPadding = 8;
 
-Conv2d bank(int64_t num_slots, int64_t width) {
-  return Conv2d(torch::nn::Conv2dOptions(1 + num_slots, width, kKernel).stride(kStride).padding(kPadding));
+torch::nn::Conv2d bank(int64_t num_slots, int64_t width) {
+  return torch::nn::Conv2d(
+      torch::nn::Conv2dOptions(1 + num_slots, width, kKernel).stride(kStride).padding(kPadding));
 }
 
 torch::nn::LayerNorm layer_norm(int64_t width) {

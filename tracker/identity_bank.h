@@ -1,7 +1,6 @@
 #pragma once
 
 #include "core/config.h"
-#include "core/dense.h"
 #include "tracker/layers.h"
 
 namespace hqtrack {
@@ -32,7 +31,7 @@ class IdentityBank {
                            int64_t width);
 
   int64_t num_slots_;
-  Conv2d bank_16_{nullptr}, bank_8_{nullptr};
+  torch::nn::Conv2d bank_16_{nullptr}, bank_8_{nullptr};
   torch::nn::LayerNorm norm_16_{nullptr}, norm_8_{nullptr};
   // [17, 18, 1 + num_slots, width 16x + width 8x]: entry [y, x] is the sum of both banks' weights left of x
   // in row y. Made when first needed.

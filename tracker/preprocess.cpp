@@ -1,7 +1,6 @@
 #include "tracker/preprocess.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "tracker/preprocess_pixel.h"
 
 namespace hqtrack {
 namespace {
@@ -56,22 +56,6 @@ void resize_row(const uint8_t* row, const std::vector<Taps>& columns, double* ou
       *out++ = sum;
     }
   }
-}
-
-// float [rows, ...]: the sums of four neighbours along the first dimension.
-at::Tensor resize_rows(const at::Tensor& values, int64_t rows) {
-  const std::vector<Taps> taps = cubic_taps(values.size(0), rows);
-  at::Tensor sum;
-  for (int k = 0; k < 4; ++k) {
-    const at::Tensor index = at::empty({rows}, at::kLong), weight = at::empty({rows, 1, 1}, at::kFloat);
-    for (int64_t i = 0; i < rows; ++i) {
-      index.mutable_data_ptr<int64_t>()[i] = taps[i].index[k];
-      weight.mutable_data_ptr<float>()[i] = taps[i].weight[k];
-    }
-    const at::Tensor part = values.index_select(0, index.to(values.device())) * weight.to(values.device());
-    sum = sum.defined() ? sum + part : part;
-  }
-  return sum;
 }
 
 }  // namespace
@@ -157,23 +141,12 @@ at::Tensor normalize(const at::Tensor& image, const PreprocessConfig& config) {
   return out.permute({0, 3, 1, 2});
 }
 
-at::Tensor preprocess_by_operators(const at::Tensor& image, GridSize size, const PreprocessConfig& config) {
-  at::Tensor pixels = image.to(at::kFloat);
-  if (image.size(0) != size.height || image.size(1) != size.width) {
-    const at::Tensor wide = resize_rows(pixels.transpose(0, 1), size.width);
-    pixels = resize_rows(wide.transpose(0, 1), size.height).round_().clamp_(0, 255);
-  }
-  const auto values = [&](const std::array<double, 3>& of_channels) {
-    return at::tensor(at::ArrayRef<double>(of_channels)).to(pixels.options());
-  };
-  const at::Tensor normalized = (pixels / 255 - values(config.mean)) / values(config.std);
-  return normalized.contiguous().unsqueeze(0).permute({0, 3, 1, 2});
-}
-
 at::Tensor preprocess(const at::Tensor& image, GridSize size, const PreprocessConfig& config,
                       c10::Device device) {
-  return device.is_cpu() ? normalize(resize_bicubic(image, size), config)
-                         : preprocess_by_operators(image.to(device), size, config);
+#ifdef HQTRACK_WITH_CUDA
+  if (device.is_cuda()) return preprocess_cuda(image.to(device), size, config);
+#endif
+  return normalize(resize_bicubic(image, size), config);
 }
 
 }  // namespace hqtrack

@@ -19,11 +19,8 @@ at::Tensor resize_bicubic(const at::Tensor& image, GridSize size);
 /// (x / 255 - mean) / std of uint8 RGB [H, W, 3] -> float [1, 3, H, W], channels-last.
 at::Tensor normalize(const at::Tensor& image, const PreprocessConfig& config);
 
-/// Both of them by LibTorch's operators, in float32, on the image's device, whatever it is. Where a resized
-/// value lies within float's precision of a half it may be the next one.
-at::Tensor preprocess_by_operators(const at::Tensor& image, GridSize size, const PreprocessConfig& config);
-
-/// The network's input on its device: the image goes there as bytes.
+/// The network's input on its device, which the image is on, or the CPU: then it goes there as bytes. On a
+/// GPU one kernel does both (tracker/preprocess_pixel.h).
 at::Tensor preprocess(const at::Tensor& image, GridSize size, const PreprocessConfig& config,
                       c10::Device device);
 

@@ -71,7 +71,13 @@ Features VmosImpl::project(const Features& backbone) {
   return features;
 }
 
-Features VmosImpl::encode(const at::Tensor& image) { return project(encode_backbone(image)); }
+Features VmosImpl::encode(const at::Tensor& image) {
+  const std::vector<at::Tensor> maps = encoding_.run(image, [&](const at::Tensor& input) {
+    const Features features = project(encode_backbone(input));
+    return std::vector<at::Tensor>{features.stride_4, features.stride_8, features.stride_16};
+  });
+  return {maps[0], maps[1], maps[2]};
+}
 
 IdentityEmbedding VmosImpl::embed_identity(const at::Tensor& one_hot) {
   return identity_bank_->embed(one_hot);

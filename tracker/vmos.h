@@ -6,6 +6,7 @@
 
 #include "core/config.h"
 #include "core/dense.h"
+#include "core/recording.h"
 #include "tracker/encoders/encoder.h"
 #include "tracker/identity_bank.h"
 #include "tracker/mask_head.h"
@@ -59,6 +60,7 @@ class VmosImpl : public torch::nn::Module {
   template <class RunBlock>
   ScaleFusion::Output run_trunk(const Features& features, RunBlock run_block);
 
+  Recording encoding_;
   int64_t objects_per_engine_;
   std::shared_ptr<Encoder> encoder_;
   Conv2d encoder_projector_{nullptr};

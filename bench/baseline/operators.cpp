@@ -18,9 +18,10 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
   return at::bmm(at::softmax(at::bmm(q * scale, k.transpose(1, 2)), -1), v);
 }
 
-LocalAttention::LocalAttention(GridSize grid, int64_t radius) {
-  const at::Tensor y = at::arange(grid.height).view({-1, 1}).expand({-1, grid.width}).flatten(),
-                   x = at::arange(grid.width).view({1, -1}).expand({grid.height, -1}).flatten();
+LocalAttention::LocalAttention(GridSize grid, int64_t radius, at::Device device) {
+  const auto options = at::TensorOptions().dtype(at::kLong).device(device);
+  const at::Tensor y = at::arange(grid.height, options).view({-1, 1}).expand({-1, grid.width}).flatten(),
+                   x = at::arange(grid.width, options).view({1, -1}).expand({grid.height, -1}).flatten();
   const at::Tensor dy = y.view({1, -1}) - y.view({-1, 1}), dx = x.view({1, -1}) - x.view({-1, 1});
   outside_ = dy.abs().gt(radius).logical_or(dx.abs().gt(radius)).unsqueeze(0);
   entry_ = ((dy.clamp(-radius, radius) + radius) * (2 * radius + 1) + dx.clamp(-radius, radius) + radius)

@@ -17,7 +17,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
 /// of the learned biases are computed once for a grid and a radius.
 class LocalAttention {
  public:
-  LocalAttention(GridSize grid, int64_t radius);
+  LocalAttention(GridSize grid, int64_t radius, at::Device device);
   /// q, k [1, N, d], v [1, N, e], relative [1, N, (2 radius + 1)^2] -> [1, N, e].
   at::Tensor operator()(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                         const at::Tensor& relative) const;

@@ -24,7 +24,7 @@ constexpr double kEps = 1e-6;
 
 // [n, n, d]: entry (i, j) is the table's row for query i and key j.
 at::Tensor unrolled(const at::Tensor& table, int64_t n) {
-  const at::Tensor i = at::arange(n);
+  const at::Tensor i = at::arange(n, table.options().dtype(at::kLong));
   return table.index({i.unsqueeze(1) - i.unsqueeze(0) + (n - 1)});
 }
 
@@ -104,20 +104,22 @@ std::vector<MaskProposal> PlainRefiner::refine(const at::Tensor& image, const at
   std::vector<MaskProposal> proposals;
   for (size_t i = 0; i < boxes.ids.size(); ++i) {
     const at::Tensor input =
-        normalize_and_pad(resize_antialiased(image, resized), network_->input_form(), config_.image_size);
+        network_input(image, resized, network_->input_form(), config_.image_size, network_->device());
     ImageEmbedding embedding = network_->embed_features(encoder_.encode(input));
-    const Prompts box{.boxes = boxes.prompts.boxes.narrow(0, static_cast<int64_t>(i), 1),
-                      .points = {},
-                      .labels = {},
-                      .masks = {}};
-    const ChosenMasks chosen = choose_masks(network_->decode(embedding, to_resized(box, size, resized)),
-                                            config_.multimask, config_.hq_token_only);
+    Prompts box{.boxes = boxes.prompts.boxes.narrow(0, static_cast<int64_t>(i), 1),
+                .points = {},
+                .labels = {},
+                .masks = {}};
+    box = to_resized(box, size, resized);
+    box.boxes = box.boxes.to(network_->device());
+    const ChosenMasks chosen =
+        choose_masks(network_->decode(embedding, box), config_.multimask, config_.hq_token_only);
     const at::Tensor padded = at::upsample_bilinear2d(chosen.logits, {config_.image_size, config_.image_size},
                                                       /*align_corners=*/false);
     const at::Tensor picture = padded.narrow(2, 0, resized.height).narrow(3, 0, resized.width);
     const at::Tensor logits =
         at::upsample_bilinear2d(picture, {size.height, size.width}, /*align_corners=*/false);
-    proposals.push_back({boxes.ids[i], logits[0][0], chosen.scores[0].item<double>()});
+    proposals.push_back({boxes.ids[i], logits[0][0].to(at::kCPU), chosen.scores[0].item<double>()});
   }
   return proposals;
 }

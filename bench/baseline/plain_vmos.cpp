@@ -102,7 +102,7 @@ IdentityEmbedding PlainVmos::embed_identity_labels(const at::Tensor& slots) cons
   const at::Tensor one_hot = at::one_hot(slots.to(at::kLong), 1 + config_.objects_per_engine)
                                  .permute({2, 0, 1})
                                  .unsqueeze(0)
-                                 .to(at::kFloat);
+                                 .to(weights_.at("id_norm.weight").options());
   const auto embed = [&](const std::string& bank, const std::string& norm) {
     return weights_.layer_norm(norm, weights_.conv(bank, one_hot, 16, 8).permute({0, 2, 3, 1}));
   };
@@ -121,8 +121,9 @@ const PropagationConfig& PlainVmos::sizes_of(size_t i) const {
   return i == num_blocks_16x_ ? config_.propagation_8x : config_.propagation_16x;
 }
 
-const LocalAttention& PlainVmos::local_attention(GridSize grid) const {
-  return local_attentions_.try_emplace({grid.height, grid.width}, grid, config_.local_radius).first->second;
+const LocalAttention& PlainVmos::local_attention(GridSize grid, at::Device device) const {
+  return local_attentions_.try_emplace({grid.height, grid.width}, grid, config_.local_radius, device)
+      .first->second;
 }
 
 BlockState PlainVmos::state_of(size_t i, const Branches& in) const {
@@ -182,7 +183,8 @@ PlainVmos::Branches PlainVmos::run_block(size_t i, const Branches& in, const Blo
       to_tokens(weights_.conv(name + "short_term_attn.relative_emb_k", to_map(state.key, grid)));
   const at::Tensor from_short =
       project(name + "short_term_attn.",
-              local_attention(grid)(state.key, short_term.key, short_term.value, relative), gate, grid);
+              local_attention(grid, gate.device())(state.key, short_term.key, short_term.value, relative),
+              gate, grid);
   const at::Tensor change = from_long + from_short;
   Branches out{in.visual + change.narrow(-1, 0, width), change.narrow(-1, width, width)};
   if (i > 0) out.identity = in.identity + out.identity;

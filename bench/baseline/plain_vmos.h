@@ -45,7 +45,7 @@ class PlainVmos {
   at::Tensor project(const std::string& attention, const at::Tensor& values, const at::Tensor& gate,
                      GridSize grid) const;
   at::Tensor attend_to_itself(const std::string& name, const Branches& in, GridSize grid, int64_t pool) const;
-  const LocalAttention& local_attention(GridSize grid) const;
+  const LocalAttention& local_attention(GridSize grid, at::Device device) const;
 
   Branches fuse(const std::string& scale, const at::Tensor& features, const Branches& coarser) const;
   at::Tensor residual(const std::string& layer, at::Tensor x) const;

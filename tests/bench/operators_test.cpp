@@ -23,7 +23,7 @@ TEST(BaselineOperators, LocalAttention) {
     const int64_t n = grid.area(), side = 2 * radius + 1;
     const at::Tensor q = at::randn({1, n, 8}), k = at::randn({1, n, 8}), v = at::randn({1, n, 12}),
                      relative = at::randn({1, n, side * side});
-    EXPECT_TENSORS_CLOSE(baseline::LocalAttention(grid, radius)(q, k, v, relative),
+    EXPECT_TENSORS_CLOSE(baseline::LocalAttention(grid, radius, at::kCPU)(q, k, v, relative),
                          attend_locally(q, k, v, relative, grid, radius), 1e-5, 1e-5);
   }
 }

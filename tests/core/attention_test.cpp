@@ -88,6 +88,15 @@ TEST(Attention, InBFloat16DiffersByTheRoundingOfItsFactors) {
   }
 }
 
+// Where no kernel of ours is, as on a GPU: probabilities and values are rounded, scores are not.
+TEST(Attention, ByBandsRoundsProbabilitiesAndValues) {
+  const Operands o = random_operands(2, 129, 513, 5, 7, 1, at::kDouble);
+  const at::Tensor found = attend(o.q, o.k, o.v, Precision::kBFloat16), expected = plain_attention(o);
+  EXPECT_EQ(found.scalar_type(), at::kDouble);
+  EXPECT_TENSORS_CLOSE(found, expected, 0, 3.0 / 255 * o.v.abs().max().item<double>());
+  EXPECT_GT((found - expected).abs().max().item<double>(), 1e-5);
+}
+
 TEST(LocalAttention, InBFloat16DiffersByTheRoundingOfItsFactors) {
   const GridSize grid{9, 13};
   const Operands o = random_operands(1, grid.area(), grid.area(), 7, 10, 49, at::kFloat);

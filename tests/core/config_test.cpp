@@ -110,8 +110,8 @@ TEST_F(ConfigFile, SaysFileLineKeyExpectedAndFound) {
             "a.yaml:2: overlay.mask_opacity: expected a number from 0 to 1, found '1.5'");
   EXPECT_EQ(error_of("tracker:\n  encoder:\n    type: resnet\n"),
             "a.yaml:3: tracker.encoder.type: expected internimage or efficientnet_lite0, found 'resnet'");
-  EXPECT_EQ(error_of("tracker: {precision: fp16}"),
-            "a.yaml:1: tracker.precision: expected fp32, bf16 or int8, found 'fp16'");
+  EXPECT_EQ(error_of("tracker: {precision: fp8}"),
+            "a.yaml:1: tracker.precision: expected fp32, bf16, int8 or fp16, found 'fp8'");
   EXPECT_EQ(error_of("overlay: {draw_labels: maybe}"),
             "a.yaml:1: overlay.draw_labels: expected true or false, found 'maybe'");
   EXPECT_EQ(

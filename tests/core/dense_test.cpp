@@ -10,6 +10,7 @@
 
 #include "core/cpu_kernels.h"
 #include "core/layers.h"
+#include "tests/support/golden.h"
 
 namespace hqtrack {
 namespace {
@@ -43,7 +44,7 @@ void expect_products(const MatrixKernel& kernel, Precision precision) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
                         Size{7, 480, 80}, Size{96, 64, 225}}) {
-    SCOPED_TRACE(testing::Message() << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x "
+    SCOPED_TRACE(::testing::Message() << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x "
                                     << s.width);
     const at::Tensor in = exact_inputs(precision, s.rows, s.depth),
                      weight = exact_weight(precision, s.width, s.depth), bias = at::randn({s.width});
@@ -229,6 +230,25 @@ TEST(Dense, FiltersInBFloat16EqualLibTorchs) {
       EXPECT_LT(largest_difference(layer(map), expected.to(at::kDouble)), 1e-4);
     }
   }
+}
+
+// What a GPU does, where weights are held in fewer bits: the input is rounded to them, the result as well.
+TEST(Dense, ComputesInTheTypeOfItsWeight) {
+  at::manual_seed(11);
+  const c10::InferenceMode guard;
+  Linear linear(41, 75);
+  Conv2d conv(torch::nn::Conv2dOptions(9, 20, 3).stride(2).padding(1));
+  ConvTranspose2d transposed(torch::nn::ConvTranspose2dOptions(9, 12, 2).stride(2));
+  const at::Tensor x = at::randn({2, 101, 41}), map = at::randn({2, 9, 9, 11});
+  const at::Tensor of_linear = linear(x), of_conv = conv(map, 0, 1), of_transposed = transposed(map);
+  for (at::Tensor* weight : {&linear->weight, &conv->weight, &transposed->weight}) {
+    weight->set_data(weight->to(at::kBFloat16));
+  }
+  EXPECT_EQ(linear(x).scalar_type(), at::kFloat);
+  EXPECT_TENSORS_CLOSE(linear(x), of_linear, 0, 0.05);
+  EXPECT_TENSORS_CLOSE(conv(map, 0, 1), of_conv, 0, 0.05);
+  EXPECT_TENSORS_CLOSE(transposed(map), of_transposed, 0, 0.05);
+  EXPECT_FALSE(at::equal(linear(x), of_linear));
 }
 
 TEST(Dense, SeesThatWeightsHaveChanged) {

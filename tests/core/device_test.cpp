@@ -25,7 +25,13 @@ TEST(ResolveDevice, RejectsOtherTexts) {
   for (const char* name :
        {"", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cuda: 1", "cuda:99999999999", "cpu:0"}) {
     EXPECT_THROW(resolve_device(name), DeviceError) << name;
+    EXPECT_FALSE(is_device_name(name)) << name;
   }
+}
+
+TEST(IsDeviceName, IsTrueWhetherThereIsSuchADeviceOrNot) {
+  for (const char* name : {"auto", "cpu", "cuda", "cuda:0", "cuda:63"})
+    EXPECT_TRUE(is_device_name(name)) << name;
 }
 
 }  // namespace

@@ -12,16 +12,25 @@ namespace {
 
 TEST(ResolvePrecision, IsWhatTheCpuHasInstructionsFor) {
   ::testing::internal::CaptureStderr();
-  EXPECT_EQ(resolve_precision("fp32"), Precision::kFloat32);
+  EXPECT_EQ(resolve_precision("fp32", at::kCPU), Precision::kFloat32);
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
   ::testing::internal::CaptureStderr();
   const bool has_bf16 = bf16_cpu_kernels() != nullptr;
-  EXPECT_EQ(resolve_precision("bf16"), has_bf16 ? Precision::kBFloat16 : Precision::kFloat32);
+  EXPECT_EQ(resolve_precision("bf16", at::kCPU), has_bf16 ? Precision::kBFloat16 : Precision::kFloat32);
   EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_bf16);
   ::testing::internal::CaptureStderr();
   const bool has_int8 = !int8_kernels().empty();
-  EXPECT_EQ(resolve_precision("int8"), has_int8 ? Precision::kInt8 : resolve_precision("bf16"));
+  EXPECT_EQ(resolve_precision("int8", at::kCPU),
+            has_int8 ? Precision::kInt8 : resolve_precision("bf16", at::kCPU));
   EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), has_int8);
+  EXPECT_EQ(resolve_precision("fp16", at::kCPU), resolve_precision("bf16", at::kCPU));
+}
+
+TEST(ResolvePrecision, HasFloat16OnAGpuAndNoBytes) {
+  EXPECT_EQ(resolve_precision("fp32", at::kCUDA), Precision::kFloat32);
+  EXPECT_EQ(resolve_precision("bf16", at::kCUDA), Precision::kBFloat16);
+  EXPECT_EQ(resolve_precision("int8", at::kCUDA), Precision::kBFloat16);
+  EXPECT_EQ(resolve_precision("fp16", at::kCUDA), Precision::kFloat16);
 }
 
 TEST(AllowTf32, IsForProductsAndConvolutions) {

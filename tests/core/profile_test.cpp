@@ -96,6 +96,20 @@ TEST(Profile, MeasuresStagesOfAllThreadsAndBeginsAnewWhenTaken) {
   EXPECT_EQ(profile.take()[kHead].flops, 0);
 }
 
+TEST(FlopCount, CountsWhatItsThreadDoesWhereNobodyMeasures) {
+  count_flops(1);
+  {
+    const FlopCount count;
+    count_flops(5);
+    std::thread([] { count_flops(100); }).join();
+    count_flops(6);
+    EXPECT_EQ(count.flops(), 11);
+    EXPECT_THROW(FlopCount(), c10::Error);
+  }
+  const FlopCount another;
+  EXPECT_EQ(another.flops(), 0);
+}
+
 TEST(Profile, OneAtATime) {
   const Profile profile(c10::kCPU);
   EXPECT_THROW(Profile(c10::kCPU), c10::Error);

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "tests/refiner/tiny_model.h"
+#include "tests/support/fewer_bits.h"
 #include "tests/support/golden.h"
 
 namespace hqtrack {
@@ -48,6 +49,29 @@ TEST_F(HqSamTest, PromptsTogetherGiveWhatEachGivesAlone) {
       EXPECT_TENSORS_CLOSE(together.hq[i], alone.hq[0], 1e-4, 1e-5);
       EXPECT_TENSORS_CLOSE(together.predicted_ious[i], alone.predicted_ious[0], 1e-4, 1e-5);
     }
+  }
+}
+
+// As on a GPU: layers of fewer bits between operators of float32.
+TEST(HqSam, WithWeightsOfFewerBitsComputesNearlyTheSame) {
+  for (const char* const type : {"vit", "tiny_vit", "efficientnet_lite0"}) {
+    RefinerConfig config = tiny_config(type);
+    config.encoder.type = type;
+    HqSam network = tiny_network(config);
+    at::manual_seed(13);
+    const at::Tensor input = at::randn({1, 3, 96, 96});
+    const auto masks = [&] {
+      const c10::InferenceMode guard;
+      const RawMasks raw = network->decode(network->embed_image(input), mixed_prompts(3));
+      return choose_masks(raw, /*multimask=*/false, /*hq_token_only=*/false).logits.clone();
+    };
+    const at::Tensor exact = masks();
+    testing::hold_in_fewer_bits(*network);
+    const at::Tensor found = masks();
+    EXPECT_EQ(found.scalar_type(), at::kFloat);
+    const double spread = exact.std().item<double>();
+    EXPECT_TENSORS_CLOSE(found, exact, 0, 0.2 * spread) << type;
+    EXPECT_FALSE(at::allclose(found, exact, 0, 1e-6 * spread));
   }
 }
 

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "refiner/preprocess_pixel.h"
+#include "tests/refiner/network_input_cases.h"
 #include "tests/support/golden.h"
 
 namespace hqtrack {
@@ -91,6 +93,21 @@ TEST(NormalizeAndPad, PadsWithZerosBelowAndToTheRight) {
   expected.narrow(2, 0, 3).narrow(3, 0, 5).copy_(((image.to(at::kFloat) - mean) / std).permute({2, 0, 1}));
   EXPECT_TENSORS_CLOSE(out, expected, 0, 1e-6);
   EXPECT_THROW(normalize_and_pad(image, InputForm{}, 4), c10::Error);
+}
+
+// The function that a GPU's threads run, here one after the other.
+TEST(NetworkInput, PixelByPixelIsWhatTheCpuDoes) {
+  testing::expect_same_network_input(
+      c10::kCPU, [](const at::Tensor& image, GridSize resized, const InputForm& form, int64_t image_size) {
+        const GridSize size = input_size(resized, form, image_size);
+        const AntialiasedInput input = antialiased_input(image, resized, size, form);
+        at::Tensor values = at::empty({1, size.height, size.width, 3});
+        float* value = values.mutable_data_ptr<float>();
+        for (int y = 0; y < input.out_height; ++y) {
+          for (int x = 0; x < input.out_width; ++x, value += 3) antialiased_pixel(input, x, y, value);
+        }
+        return values.permute({0, 3, 1, 2});
+      });
 }
 
 TEST(ToResized, EachAxisHasItsOwnRatio) {

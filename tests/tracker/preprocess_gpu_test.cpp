@@ -8,7 +8,10 @@ namespace {
 
 TEST(PreprocessGpu, IsWhatTheCpuDoes) {
   if (!at::globalContext().hasCUDA()) GTEST_SKIP() << "skipped: no GPU";
-  expect_same_input(c10::Device(c10::kCUDA, 0));
+  const c10::Device device(c10::kCUDA, 0);
+  expect_same_input(device, [&](const at::Tensor& image, GridSize size, const PreprocessConfig& config) {
+    return preprocess(image, size, config, device);
+  });
 }
 
 }  // namespace

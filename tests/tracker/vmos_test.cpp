@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/fewer_bits.h"
 #include "tests/support/golden.h"
 #include "tests/tracker/tiny_model.h"
 #include "tracker/preprocess.h"
@@ -11,6 +12,7 @@ namespace hqtrack {
 namespace {
 
 using testing::disc_labels;
+using testing::hold_in_fewer_bits;
 using testing::moving_discs;
 using testing::tiny_config;
 using testing::tiny_network;
@@ -47,6 +49,34 @@ TEST(Vmos, BatchGivesWhatSinglesGive) {
   };
   const at::Tensor together = step_of(at::cat(images), at::cat(masks));
   for (int t = 0; t < 2; ++t) EXPECT_TENSORS_CLOSE(together[t], step_of(images[t], masks[t])[0], 1e-4, 1e-4);
+}
+
+// As on a GPU: layers of fewer bits between operators of float32.
+TEST(Vmos, WithWeightsOfFewerBitsComputesNearlyTheSame) {
+  for (const bool is_intern : {true, false}) {
+    TrackerConfig config = tiny_config();
+    if (!is_intern) config.encoder.type = "efficientnet_lite0";
+    Vmos network = tiny_network(config);
+    at::manual_seed(12);
+    const at::Tensor image = at::randn({1, 3, 49, 65}),
+                     labels = one_hot_map(at::randint(0, 4, {49, 65}, at::kByte), 4);
+    const auto step = [&] {
+      const c10::InferenceMode guard;
+      const Features features = network->encode(image);
+      const IdentityEmbedding embedding = network->embed_identity(labels);
+      const auto memory = network->reference(features, embedding);
+      const VmosImpl::Step step = network->propagate(features, memory, memory);
+      EXPECT_EQ(network->memorize(step.states, embedding).back().value.scalar_type(), at::kFloat);
+      return step.logits.clone();
+    };
+    const at::Tensor exact = step();
+    hold_in_fewer_bits(*network);
+    const at::Tensor found = step();
+    EXPECT_EQ(found.scalar_type(), at::kFloat);
+    const double spread = exact.std().item<double>();
+    EXPECT_TENSORS_CLOSE(found, exact, 0, 0.2 * spread) << config.encoder.type;
+    EXPECT_FALSE(at::allclose(found, exact, 0, 1e-6 * spread));
+  }
 }
 
 // The mean of the cells of a square that are on the map, cell by cell.
