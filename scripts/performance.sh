@@ -10,7 +10,7 @@ usage() {
 Usage: scripts/performance.sh [--short] [--davis DIR] [PART...]
   --short        few frames, to see that all parts work
   --davis DIR    sequences in the layout of DAVIS: what the presets cost in masks
-  PART           only these: baseline stages scaling presets agreement groups start long budgets
+  PART           only these: baseline stages scaling presets agreement groups start long budgets gpu
 The figures land in out/performance.
 TEXT
 }
@@ -23,7 +23,7 @@ while (($# > 0)); do
     --short) is_short=true ;;
     --davis) davis="$(cd "${2:?--davis: expected a folder}" && pwd)" && shift ;;
     -h | --help) usage && exit 0 ;;
-    baseline | stages | scaling | presets | agreement | groups | start | long | budgets) parts+=("$1") ;;
+    baseline | stages | scaling | presets | agreement | groups | start | long | budgets | gpu) parts+=("$1") ;;
     *) usage >&2 && exit 2 ;;
   esac
   shift
@@ -148,14 +148,15 @@ long_video() {
 
 # budget NAME FRAMES arguments...: the least memory budget that is possible, half as much again, and twice as much
 budget() {
-  local name="$1" frames="$2" least mib said
+  local name="$1" frames="$2" least mib said peak=peak_resident_bytes
   shift 2
+  [[ " $* " != *' --device cuda '* ]] || peak=peak_device_bytes
   $is_short && frames=2
   least=$({ "$root/build/hqtrack" bench --memory-budget 1 "$@" 2>&1 || true; } | sed -n 's/.*expected at least \([0-9]*\) MiB.*/\1/p')
   for mib in "$least" $((least * 3 / 2)) $((least * 2)); do
     "$root/build/hqtrack" bench --threads 2 --frames "$frames" --memory-budget "$mib" --json "$out/budget.json" "$@" 2>"$out/budget.txt" >/dev/null
     said=$(sed -n 's/^info: memory budget [0-9]* MiB: at most \([0-9]*\) MiB expected\(, with \)*/\1 | /p' "$out/budget.txt")
-    printf '| %s | %d | %d | %s |\n' "$name" "$mib" "$(($(figure budget peak_resident_bytes) >> 20))" "$said" | tee -a "$out/budgets.md"
+    printf '| %s | %d | %d | %s |\n' "$name" "$mib" "$(($(figure budget $peak) >> 20))" "$said" | tee -a "$out/budgets.md"
   done
 }
 
@@ -235,6 +236,44 @@ scales() {
   scaling full 5 "${full[@]}"
 }
 
+# gpu_row TEXT NAME: frames/s, milliseconds a frame with nothing side by side, MiB on the GPU
+gpu_row() {
+  printf '| %s | %.1f | %.1f | %.0f |\n' "$1" "$(figure "$2" frames_per_second)" "$(figure "$2" frame_ms_p50)" \
+    "$(($(figure "$2" peak_device_bytes) >> 20))"
+}
+
+# The full model and its parts beside the baseline; then the program itself.
+gpu() {
+  local name precision variant fp16=(--set tracker.precision=fp16 --set refiner.precision=fp16)
+  name=$("$root/build/hqtrack" info | sed -n 's/^cuda:0 *//p')
+  if [[ -z $name ]]; then
+    say "    skipped: no GPU"
+    return
+  fi
+  "$root/build/full_model_bench" "$root/configs" cuda | tee "$out/gpu_baseline.md"
+  bench gpu_nano 1000 --device cuda "${nano[@]}"
+  for precision in fp32 fp16; do
+    bench "gpu_full_$precision" 300 --device cuda "${full[@]}" --set "tracker.precision=$precision"
+  done
+  bench gpu_vit_tiny 300 --device cuda --config "$root/configs/hqtrack_light.yaml" "${fp16[@]}"
+  for variant in vit_b vit_h; do
+    bench "gpu_$variant" 100 --device cuda --config "$root/configs/hqtrack.yaml" --set "refiner.variant=$variant" "${fp16[@]}"
+  done
+  bench gpu_large 60 --device cuda --config "$root/configs/hqtrack.yaml" "${fp16[@]}" --objects 10 --input synthetic:1920x1080
+  {
+    printf '| %s | frames/s | ms a frame, p50 | peak MiB on the GPU |\n|---|---|---|---|\n' "$name"
+    gpu_row 'nano' gpu_nano
+    gpu_row 'full' gpu_full_fp32
+    gpu_row 'full, fp16' gpu_full_fp16
+    gpu_row 'full and TinyViT, fp16' gpu_vit_tiny
+    gpu_row 'full and ViT-B, fp16' gpu_vit_b
+    gpu_row 'full and ViT-H, fp16' gpu_vit_h
+    gpu_row 'full and ViT-H, fp16, 1920x1080, 10 objects' gpu_large
+  } | tee "$out/gpu.md"
+  budget 'full and ViT-H on a GPU, 1920x1080, 10 objects' 10 --device cuda --config "$root/configs/hqtrack.yaml" "${fp16[@]}" \
+    --objects 10 --input synthetic:1920x1080
+}
+
 # part NAME command...: where NAME was asked for, or nothing in particular
 part() {
   local name="$1"
@@ -252,3 +291,4 @@ part groups groups
 part start start_up
 part long long_video
 part budgets budgets
+part gpu gpu
