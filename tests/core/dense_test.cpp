@@ -44,8 +44,8 @@ void expect_products(const MatrixKernel& kernel, Precision precision) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const Size& s : {Size{1, 1, 1}, Size{47, 24, 144}, Size{49, 96, 33}, Size{130, 3, 65},
                         Size{7, 480, 80}, Size{96, 64, 225}}) {
-    SCOPED_TRACE(::testing::Message() << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x "
-                                    << s.width);
+    SCOPED_TRACE(::testing::Message()
+                 << "panel " << kernel.panel << ": " << s.rows << " x " << s.depth << " x " << s.width);
     const at::Tensor in = exact_inputs(precision, s.rows, s.depth),
                      weight = exact_weight(precision, s.width, s.depth), bias = at::randn({s.width});
     const int64_t panels = kernel.panels_of(s.width);
