@@ -26,6 +26,7 @@ void fill_standard_streams() {
 void prepare_process() {
   fill_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   keep_freed_memory();
 }
 

@@ -44,13 +44,16 @@ class Reader {
       guarded(root["control"], "control", [&] { check_control("control", *config.control); });
     config.network.config_file = text("config");
     config.network.weights_file = text("weights");
-    guarded(root["device"], "device", [&] {
-      if (root["device"]) config.network.device = parse_device("device", text("device"));
-    });
+    if (const YAML::Node node = root["device"]) {
+      const std::string device = text("device");
+      guarded(node, "device", [&] { config.network.device = parse_device("device", device); });
+    }
     if (root["set"]) config.network.overrides = list(root["set"], "set");
-    guarded(root["threads"], "threads", [&] {
-      if (root["threads"]) config.network.num_threads = parse_integer("threads", text("threads"), 1, 1024);
-    });
+    if (const YAML::Node node = root["threads"]) {
+      const std::string threads = text("threads");
+      guarded(node, "threads",
+              [&] { config.network.num_threads = parse_integer("threads", threads, 1, 1024); });
+    }
     const YAML::Node streams = root["streams"];
     if (!streams || !streams.IsMap() || streams.size() == 0) {
       fail(streams ? streams : root, "streams: expected at least one stream by its name, found none");

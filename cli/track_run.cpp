@@ -69,11 +69,12 @@ std::string summary_text(const RunSummary& summary, const TrackArguments& argume
   const auto name = [&](const char* what, const std::string& output) {
     if (output != "-") line += std::string(", ") + what + " " + without_credentials(output);
   };
+  const bool has_pictures = summary.frames > 0;  // without one there is no file
   for (const std::string& output : arguments.video_outputs) {
     const bool is_segmented = arguments.segment_us && !is_stream_output(output);
-    is_segmented ? name("videos", segment_names(output)) : name("video", output);
+    if (has_pictures) is_segmented ? name("videos", segment_names(output)) : name("video", output);
   }
-  if (arguments.mask_output) name("masks", arguments.mask_output->string());
+  if (has_pictures && arguments.mask_output) name("masks", arguments.mask_output->string());
   for (const std::string& output : arguments.event_outputs) name("events", output);
   for (const auto& [id, times] : summary.times_lost) {
     line += "; object " + std::to_string(id) + " lost " +

@@ -52,6 +52,13 @@ class BoundedQueue {
     return !is_closed_ && !stop.stop_requested();
   }
 
+  /// Waits until all items have been taken. False as above.
+  bool wait_until_empty(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    has_room_.wait(lock, stop, [&] { return is_closed_ || items_.empty(); });
+    return !is_closed_ && !stop.stop_requested();
+  }
+
   /// The oldest item; empty when the queue is closed and drained, or a stop was requested.
   std::optional<T> pop(std::stop_token stop) {
     std::unique_lock lock(mutex_);

@@ -14,9 +14,9 @@ namespace hqtrack {
 
 /// One picture of a video.
 struct Frame {
-  int64_t index = 0;       // 0, 1, 2 ... in display order, counted from the first frame delivered
-  int64_t pts_us = 0;      // presentation time of the source in microseconds
-  at::Tensor image;        // uint8 RGB [H, W, 3], contiguous, on the CPU
+  int64_t index = 0;   // 0, 1, 2 ... in display order; of a live source as received, with gaps where it drops
+  int64_t pts_us = 0;  // presentation time of the source in microseconds
+  at::Tensor image;    // uint8 RGB [H, W, 3], contiguous, on the CPU
   at::Tensor on_gpu = {};  // the same picture on the GPU that decoded it; undefined for others
   std::chrono::steady_clock::time_point received = {};  // of a live source: when the frame came
 

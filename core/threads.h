@@ -13,7 +13,8 @@ int shared_threads();
 
 /// Runs work(0) .. work(count - 1) on the calling thread and on helpers, as many as `set_threads` said
 /// (default: as LibTorch's operators). Each takes the next piece when it is ready, so helpers may be slow, or
-/// busy elsewhere. Returns when all pieces are done. `work` must not throw.
+/// busy elsewhere. Returns when all pieces are done. What `work` throws is thrown
+/// on, when all pieces have ended.
 void share_out(int64_t count, const std::function<void(int64_t)>& work);
 
 /// Lets the other threads go first where all want the same cores: for work that waits for the tracker, or

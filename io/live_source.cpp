@@ -35,6 +35,7 @@ LiveSource::LiveSource(const std::string& url, const SourceConfig& config)
   stream_size_ = reader->stream_size();
   config_.frame_size = FrameSize{.height = info_.height, .width = info_.width};
   start_ = Clock::now();
+  first_ = next_of(*reader);
   receiver_ = std::jthread([this, reader = std::move(reader), name = LogScope::current()]() mutable {
     const LogScope scope(name);
     receive(std::move(reader));
@@ -44,9 +45,9 @@ LiveSource::LiveSource(const std::string& url, const SourceConfig& config)
 LiveSource::~LiveSource() { stop_.request_stop(); }
 
 std::optional<Frame> LiveSource::read() {
+  if (first_) return std::exchange(first_, std::nullopt);
   std::optional<Frame> frame = frames_.pop(stop_.get_token());
   if (!frame && failure_ && !stop_.stop_requested()) std::rethrow_exception(failure_);
-  if (frame) frame->index = num_read_++;
   return frame;
 }
 
@@ -61,6 +62,7 @@ void LiveSource::receive(std::unique_ptr<VideoReader> reader) {
       reader.reset();
       if (stop_.stop_requested() || url_ == "-") break;
       reader = reconnect(reason);
+      clock_.restart();
     } catch (...) {
       failure_ = std::current_exception();
       break;
@@ -69,18 +71,25 @@ void LiveSource::receive(std::unique_ptr<VideoReader> reader) {
   frames_.close();
 }
 
+/// With our index and time.
+std::optional<Frame> LiveSource::next_of(VideoReader& reader) {
+  std::optional<Frame> frame = reader.read();
+  if (!frame) return frame;
+  frame->index = num_received_++;
+  frame->received = Clock::now();
+  frame->pts_us = clock_.next(frame->pts_us, now_us());
+  return frame;
+}
+
 /// Until the connection is lost; returns why.
 std::string LiveSource::receive_all(VideoReader& reader) {
-  clock_.restart();
   try {
-    while (std::optional<Frame> frame = reader.read()) {
+    while (std::optional<Frame> frame = next_of(reader)) {
       if (const FrameSize size = reader.stream_size(); size != stream_size_) {
         stream_size_ = size;
         publish({.kind = StreamEvent::Kind::kSizeChanged,
                  .reason = std::to_string(size.width) + "x" + std::to_string(size.height)});
       }
-      frame->received = Clock::now();
-      frame->pts_us = clock_.next(frame->pts_us, now_us());
       if (!frames_.push(std::move(*frame), stop_.get_token())) break;
     }
     return "the stream ended";

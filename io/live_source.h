@@ -17,9 +17,10 @@
 namespace hqtrack {
 
 /// A stream that goes on whether or not somebody reads. Frames are received by a thread of its own; when they
-/// are not taken in time, the oldest are dropped. A connection that is lost, or silent for
-/// `LiveConfig::timeout_us`, is made anew, after growing pauses, until `max_outage_us` is over: size and
-/// clock of the frames go on. What happens is published to `LiveConfig::events`.
+/// are not taken in time, the oldest are dropped, but for the very first one, in which objects were shown. A
+/// connection that is lost, or silent for `LiveConfig::timeout_us`, is made anew, after growing pauses, until
+/// `max_outage_us` is over: size and clock of the frames go on. What happens is published to
+/// `LiveConfig::events`.
 class LiveSource : public FrameSource {
  public:
   /// Connects and waits for the first frame. Throws MediaError where that fails. config.live is there.
@@ -37,6 +38,7 @@ class LiveSource : public FrameSource {
   using Clock = std::chrono::steady_clock;
   std::unique_ptr<VideoReader> connect() const;
   void receive(std::unique_ptr<VideoReader> reader);
+  std::optional<Frame> next_of(VideoReader& reader);
   std::string receive_all(VideoReader& reader);
   std::unique_ptr<VideoReader> reconnect(const std::string& reason);
   int64_t now_us() const;
@@ -50,10 +52,11 @@ class LiveSource : public FrameSource {
   FrameSize stream_size_;
   Clock::time_point start_;
   LiveClock clock_;
+  int64_t num_received_ = 0;    // in the constructor, then by the receiver
+  std::optional<Frame> first_;  // until it is read
   BoundedQueue<Frame> frames_;
   std::exception_ptr failure_;  // set before the queue is closed
-  int64_t num_read_ = 0;
-  std::jthread receiver_;  // last: it ends before the rest goes
+  std::jthread receiver_;       // last: it ends before the rest goes
 };
 
 }  // namespace hqtrack

@@ -138,11 +138,11 @@ class Run {
   }
 
   // Next frame. Where its result would not come in time if it took as long as those of the last ones did, the
-  // newest there is.
+  // newest there is; but the very first one, in which objects were shown, however late it is.
   std::optional<Frame> pop_in_time(BoundedQueue<Frame>& frames, Pops& pops) {
     std::optional<Frame> frame = frames.pop(stop_.get_token());
     if (!frame || !options_.live) return frame;
-    if (is_late(*frame, pops.rest.mean() + write_time())) {
+    if (frame->index > 0 && is_late(*frame, pops.rest.mean() + write_time())) {
       while (frame && frames.size() > 0) {
         frame = frames.pop(stop_.get_token());
         ++dropped_;
@@ -183,6 +183,8 @@ class Run {
         std::optional<Frame> frame = source_.read();
         if (frame) ++num_read_;
         if (!frame || !frames_.push(std::move(*frame), stop)) break;
+        // Those that have waited at the source must not push it out.
+        if (options_.live && num_read_ == 1) frames_.wait_until_empty(stop);
       }
     } catch (const MediaError&) {
       // No reason to stop: what came before the damage is good.

@@ -39,6 +39,10 @@ TEST_F(ServeConfigTest, MistakesAreNamedByLine) {
             "3: streams.gate: expected no output to standard output, found one\n");
   EXPECT_EQ(refusal("control: 99999\nstreams: {a: {input: rtsp://x/}}\n"),
             "1: control: expected PORT, HOST:PORT or [IPV6]:PORT, found '99999'\n");
+  for (const std::string key : {"device", "threads"}) {
+    EXPECT_EQ(refusal("control: 0\n" + key + ": [cpu]\nstreams: {a: {input: rtsp://x/}}\n"),
+              "2: " + key + ": expected a value, found another thing\n");
+  }
   EXPECT_NE(refusal("streams: [").find("expected YAML"), std::string::npos);
 }
 

@@ -126,5 +126,22 @@ TEST(BoundedQueue, WaitsForRoom) {
   EXPECT_FALSE(queue.wait_for_room({}));
 }
 
+TEST(BoundedQueue, WaitsUntilItIsEmpty) {
+  BoundedQueue<int> queue(3, FullQueuePolicy::kDropOldest);
+  EXPECT_TRUE(queue.wait_until_empty({}));
+  queue.push(1, {});
+  queue.push(2, {});
+  std::jthread taker([&] {
+    for (int i = 0; i < 2; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      queue.pop({});
+    }
+  });
+  EXPECT_TRUE(queue.wait_until_empty({}));
+  EXPECT_EQ(queue.size(), 0U);
+  queue.close();
+  EXPECT_FALSE(queue.wait_until_empty({}));
+}
+
 }  // namespace
 }  // namespace hqtrack

@@ -445,7 +445,26 @@ TEST(RunLive, TracksTheNewestFrameHoweverLateItIs) {
       run_pipeline(camera, slowly(std::chrono::milliseconds(10)), outputs.sinks,
                    {.queue_frames = 1, .live = LiveRun{.max_latency = std::chrono::microseconds(1)}});
   EXPECT_GE(summary.frames, 2);
+  EXPECT_EQ(outputs.received[0].frames.front(), 0) << "the one that start prompts mean";
   EXPECT_EQ(outputs.received[0].frames.back(), 19);
+}
+
+// What has waited while networks were loaded comes all at once.
+TEST(RunLive, TracksTheFirstFrameOfManyThatHaveWaited) {
+  for (int i = 0; i < 20; ++i) {
+    FakeCamera camera(60, std::chrono::milliseconds(0));
+    TwoSinks outputs;
+    std::vector<int64_t> tracked;
+    const auto track = [&](Frame frame) {
+      tracked.push_back(frame.index);
+      return label_by_index(std::move(frame));
+    };
+    const RunSummary summary = run_pipeline(camera, track, outputs.sinks,
+                                            {.live = LiveRun{.max_latency = std::chrono::microseconds(1)}});
+    ASSERT_FALSE(tracked.empty());
+    EXPECT_EQ(tracked.front(), 0);
+    EXPECT_EQ(summary.frames + summary.figures.dropped, 60);
+  }
 }
 
 TEST(RunLive, LeavesOutRefinementFirst) {
