@@ -428,6 +428,8 @@ void run_on_gpu(const std::filesystem::path& configs, at::Device device) {
 void run(const std::filesystem::path& configs, at::Device device) {
   const c10::InferenceMode guard;
   at::manual_seed(1);
+  for (const char* const name : {"nano.yaml", "hqtrack.yaml"})
+    load_config(configs / name);  // before minutes of work
   if (!device.is_cpu()) return run_on_gpu(configs, device);
   at::set_num_threads(kThreads);
   run_on_cpu(configs);

@@ -146,6 +146,13 @@ long_video() {
   } | tee "$out/long.md"
 }
 
+# The file that the rows of `budget` go to, with the head of its table.
+budget_table="$out/budgets.md"
+head_of_budgets() {
+  budget_table="$1"
+  printf '| run | budget, MiB | measured peak | expected peak | with |\n|---|---|---|---|---|\n' | tee "$budget_table"
+}
+
 # budget NAME FRAMES arguments...: the least memory budget that is possible, half as much again, and twice as much
 budget() {
   local name="$1" frames="$2" least mib said peak=peak_resident_bytes
@@ -156,12 +163,12 @@ budget() {
   for mib in "$least" $((least * 3 / 2)) $((least * 2)); do
     "$root/build/hqtrack" bench --threads 2 --frames "$frames" --memory-budget "$mib" --json "$out/budget.json" "$@" 2>"$out/budget.txt" >/dev/null
     said=$(sed -n 's/^info: memory budget [0-9]* MiB: at most \([0-9]*\) MiB expected\(, with \)*/\1 | /p' "$out/budget.txt")
-    printf '| %s | %d | %d | %s |\n' "$name" "$mib" "$(($(figure budget $peak) >> 20))" "$said" | tee -a "$out/budgets.md"
+    printf '| %s | %d | %d | %s |\n' "$name" "$mib" "$(($(figure budget $peak) >> 20))" "$said" | tee -a "$budget_table"
   done
 }
 
 budgets() {
-  printf '| run | budget, MiB | measured peak | expected peak | with |\n|---|---|---|---|---|\n' | tee "$out/budgets.md"
+  head_of_budgets "$out/budgets.md"
   for objects in 1 10 30; do
     for size in 854x480 1920x1080; do
       budget "nano, $size, $objects objects" 5 "${nano[@]}" --objects "$objects" --input "synthetic:$size"
@@ -270,6 +277,7 @@ gpu() {
     gpu_row 'full and ViT-H, fp16' gpu_vit_h
     gpu_row 'full and ViT-H, fp16, 1920x1080, 10 objects' gpu_large
   } | tee "$out/gpu.md"
+  head_of_budgets "$out/gpu_budgets.md"
   budget 'full and ViT-H on a GPU, 1920x1080, 10 objects' 10 --device cuda --config "$root/configs/hqtrack.yaml" "${fp16[@]}" \
     --objects 10 --input synthetic:1920x1080
 }

@@ -155,7 +155,7 @@ configure() {
   local -a options=(--preset "$preset" -U 'LibTorch_*' -U LIBTORCH_ROOT)
   own=$(own_libtorch)
   [[ -n $own ]] && options+=("-DLIBTORCH_ROOT=$own")
-  command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
   nvcc=$(find_nvcc)
   if [[ -n $nvcc ]]; then
     missing=$(missing_cuda_libraries "${own:-$libtorch}")
